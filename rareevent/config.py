@@ -1,0 +1,420 @@
+"""Pipeline files: one frozen pydantic model per stage, in the order data flows.
+
+A duration (`horizon`, `lead`, `silence`, `recovery`, `max_gap`, `interval`, `event_delay`) is a
+text such as "4min", "2h", "1d", or an integer: that many nominal intervals. What counts rows
+(`lookback`, channel windows, k and n) is always an integer.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from rareevent.errors import ConfigError
+
+_UNITS_US = {
+    "us": 1,
+    "ms": 1_000,
+    "s": 1_000_000,
+    "sec": 1_000_000,
+    "m": 60_000_000,
+    "min": 60_000_000,
+    "h": 3_600_000_000,
+    "hour": 3_600_000_000,
+    "d": 86_400_000_000,
+    "day": 86_400_000_000,
+    "w": 604_800_000_000,
+    "week": 604_800_000_000,
+}
+_DURATION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*$")
+
+
+def parse_duration_us(text: str) -> int:
+    """Microseconds in a text such as "4min" or "1.5 h".
+
+    Raises
+    ------
+    ValueError
+        When the text is no number followed by a unit of time.
+
+    Examples
+    --------
+    >>> parse_duration_us("4min")
+    240000000
+    >>> parse_duration_us("1.5 hours")
+    5400000000
+    """
+    match = _DURATION.match(text.lower())
+    unit = match[2] if match else ""
+    if unit not in _UNITS_US:
+        unit = unit.removesuffix("s")
+    if not match or unit not in _UNITS_US:
+        raise ValueError(
+            "must be a duration such as '4min', '2h' or '1d', or an integer number of intervals;"
+            f" received {text!r}"
+        )
+    return round(float(match[1]) * _UNITS_US[unit])
+
+
+def _check_duration(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError(
+            "must be a duration such as '4min', or an integer number of intervals;"
+            f" received {value!r}"
+        )
+    if isinstance(value, str):
+        if value.strip().isdigit():
+            return int(value)
+        parse_duration_us(value)
+    elif value < 0:
+        raise ValueError(f"must not be negative; received {value}")
+    return value
+
+
+Duration = Annotated[int | str, BeforeValidator(_check_duration)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Rows = Annotated[int, Field(ge=1)]
+
+
+class Stage(BaseModel):
+    """A stage's settings: frozen, and no key that the stage does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class EventLog(Stage):
+    """Events in a file of their own: one row per event."""
+
+    source: str
+    time: str = "time"
+    asset: str | None = None
+    type: str | None = None
+    time_format: str | None = None
+
+
+class Interval(Stage):
+    """A closed stretch of time that is neither trained on nor counted, such as a planned stop."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    start: int | str = Field(alias="from")
+    end: int | str = Field(alias="to")
+    asset: str | None = None
+
+
+class Ingest(Stage):
+    """What to read, and what its columns mean."""
+
+    source: str
+    time: str
+    asset: str | None = None
+    label: str | None = None
+    events: EventLog | Literal["last_row"] | None = None
+    runs: Literal["onset", "each"] = "onset"
+    sensors: tuple[str, ...] | None = None
+    categorical: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
+    interval: Duration | None = None
+    max_gap: Duration | None = None
+    recovery: Duration = 0
+    exclude: tuple[Interval, ...] = ()
+    time_format: str | None = None
+    timezone: str | None = None
+    header: bool = True
+    columns: tuple[str, ...] | None = None
+    separator: str = ","
+    missing_values: tuple[str, ...] = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
+    dirty_text: Literal["refuse", "missing"] = "refuse"
+    duplicates: Literal["mean", "refuse"] = "mean"
+    infinite: Literal["missing", "refuse"] = "missing"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _events_as_path(cls, data: Any) -> Any:
+        if isinstance(data, dict) and isinstance(data.get("events"), str):
+            if data["events"] != "last_row":
+                asset = data.get("asset")
+                data = {**data, "events": {"source": data["events"], "asset": asset}}
+        return data
+
+    @model_validator(mode="after")
+    def _one_source_of_events(self) -> Ingest:
+        if (self.label is None) == (self.events is None):
+            raise ValueError(
+                "needs exactly one of 'label' (a 0/1 column) and 'events' (a file, or 'last_row');"
+                f" received label={self.label!r}, events={self.events!r}"
+            )
+        if not self.header and self.columns is None:
+            raise ValueError("'columns' must name the columns when 'header' is false")
+        taken = {"time": self.time, "asset": self.asset, "label": self.label}
+        for role, column in taken.items():
+            if column is not None and column in (self.sensors or ()):
+                raise ValueError(
+                    f"the {role} column {column!r} is listed in 'sensors'; take it out of there"
+                )
+        return self
+
+
+class SplitStage(Stage):
+    """Which rows teach, which choose, which judge."""
+
+    strategy: Literal["chronological", "by_asset", "random_leaky"] = "chronological"
+    validation: Fraction = 0.2
+    test: Fraction = 0.2
+    folds: Annotated[int, Field(ge=1, le=20)] = 2
+    purge: Literal["horizon", "strict"] = "horizon"
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _leaves_training_rows(self) -> SplitStage:
+        if self.validation <= 0 or self.validation + self.test >= 1:
+            raise ValueError(
+                "'validation' must be above 0 and 'validation' + 'test' below 1; received"
+                f" {self.validation} and {self.test}"
+            )
+        return self
+
+
+class LabelStage(Stage):
+    """What counts as 'event ahead'."""
+
+    horizon: Duration = 10
+    lead: Duration = 0
+    auxiliary: tuple[Annotated[float, Field(gt=1)], ...] = (2.5, 5.0)
+
+
+class ChannelsStage(Stage):
+    """What the model sees of each sensor; `auto` chooses by how far levels drift."""
+
+    use: Literal["auto"] | tuple[Literal["value", "change", "volatility", "missing"], ...] = "auto"
+    change_lags: tuple[Rows, ...] = (1,)
+    volatility_windows: tuple[Annotated[int, Field(ge=2)], ...] = (5, 20)
+    scaling: Literal["quantile", "standard"] = "quantile"
+    clip: Annotated[float, Field(gt=0)] = 5.0
+
+    @model_validator(mode="after")
+    def _some_channel(self) -> ChannelsStage:
+        if self.use != "auto" and not set(self.use) & {"value", "change", "volatility"}:
+            raise ValueError("'use' needs at least one of value, change, volatility")
+        return self
+
+
+class WindowStage(Stage):
+    """How many rows the LSTM reads at once, and what happens near a segment's start."""
+
+    lookback: Annotated[int, Field(ge=1, le=10_000)] = 10
+    pad: Literal["first", "none"] = "first"
+    min_history: Rows = 1
+
+
+def _gates_are_sigmoid(value: Any) -> Any:
+    if value != "sigmoid":
+        raise ValueError(
+            "must be 'sigmoid': the gates are scales and have to stay in (0, 1), and only this"
+            f" form runs on cuDNN; received {value!r}"
+        )
+    return value
+
+
+class ModelStage(Stage):
+    """The stacked LSTM."""
+
+    units: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=2)] = (16, 8)
+    activation: Literal["tanh", "relu", "elu", "selu", "softsign", "linear"] = "tanh"
+    recurrent_activation: Annotated[str, BeforeValidator(_gates_are_sigmoid)] = "sigmoid"
+    projection: Annotated[int, Field(ge=1)] | None = 8
+    skip: bool = True
+    dropout: Fraction = 0.0
+    skip_dropout: Fraction = 0.5
+    skip_l2: Annotated[float, Field(ge=0)] = 1e-3
+    members: Annotated[int, Field(ge=1, le=50)] = 3
+
+
+class TrainStage(Stage):
+    """How the model learns."""
+
+    class_weight: Literal["balanced", "none"] | dict[int, float] = "balanced"
+    loss: Literal["cross_entropy", "focal"] = "cross_entropy"
+    focal_gamma: Annotated[float, Field(ge=0)] = 2.0
+    sampler: Literal["none", "random_under", "random_over"] = "none"
+    negatives_per_positive: Annotated[float, Field(gt=0)] | None = 50.0
+    epochs: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    batch_size: Annotated[int, Field(ge=1)] = 256
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    clipnorm: Annotated[float, Field(gt=0)] = 1.0
+    seed: int = 7
+    refit: bool = True
+
+
+class AlarmStage(Stage):
+    """When to wake someone. The objective is met on data before the test part."""
+
+    objective: Literal["budget", "cost", "fbeta", "precision", "recall"] = "budget"
+    false_alarms_per_event: Annotated[float, Field(ge=0)] | None = None
+    false_alarms_per_day: Annotated[float, Field(ge=0)] | None = None
+    false_alarms_per_asset_day: Annotated[float, Field(ge=0)] | None = None
+    cost_missed: Annotated[float, Field(gt=0)] = 10.0
+    cost_false: Annotated[float, Field(gt=0)] = 1.0
+    beta: Annotated[float, Field(gt=0)] = 2.0
+    floor: Annotated[float, Field(gt=0, le=1)] = 0.5
+    k: Rows = 1
+    n: Rows = 1
+    silence: Duration | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_budget(cls, data: Any) -> Any:
+        names = ("false_alarms_per_event", "false_alarms_per_day", "false_alarms_per_asset_day")
+        if not isinstance(data, dict):
+            return data
+        given = [n for n in names if data.get(n) is not None]
+        if len(given) > 1:
+            raise ValueError(f"takes one budget; received {' and '.join(given)}")
+        return data if given else {**data, names[0]: 3.0}
+
+    @model_validator(mode="after")
+    def _k_of_n(self) -> AlarmStage:
+        if self.k > self.n:
+            raise ValueError(f"'k' must not exceed 'n'; received k={self.k}, n={self.n}")
+        return self
+
+
+class EvaluateStage(Stage):
+    """How the model is judged."""
+
+    baselines: tuple[Literal["logistic", "boosting"], ...] = ("logistic", "boosting")
+    bootstrap: Annotated[int, Field(ge=0)] = 1000
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    seed: int = 0
+
+
+class ScoreStage(Stage):
+    """What a scoring job will know."""
+
+    event_delay: Duration = 0
+    with_events: bool = True
+
+
+class RegisterStage(Stage):
+    """Under which name the bundle is registered; None registers nothing."""
+
+    model: str | None = None
+    champion: Literal["first", "never"] = "first"
+
+
+class PipelineConfig(Stage):
+    """A whole pipeline: its keys are the stages, in the order data flows."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")] = "pipeline"
+    ingest: Ingest
+    split: SplitStage = SplitStage()
+    label: LabelStage = LabelStage()
+    channels: ChannelsStage = ChannelsStage()
+    window: WindowStage = WindowStage()
+    model: ModelStage = ModelStage()
+    train: TrainStage = TrainStage()
+    alarm: AlarmStage = AlarmStage()
+    evaluate: EvaluateStage = EvaluateStage()
+    score: ScoreStage = ScoreStage()
+    audit: Literal["normal", "strict"] = "normal"
+    register_: Annotated[RegisterStage, Field(alias="register")] = RegisterStage()
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, populate_by_name=True
+    )
+
+    def dump(self) -> dict[str, Any]:
+        """The resolved settings as plain data, in the order of the stages."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+def load_pipeline(path: str | Path, overrides: tuple[str, ...] = ()) -> PipelineConfig:
+    """Read a pipeline file, apply `key.path=value` overrides and validate the whole.
+
+    Raises
+    ------
+    ConfigError
+        Names the file, the key path, the value received and the nearest valid key.
+    """
+    path = Path(path)
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such pipeline file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}: must hold stages such as 'ingest:'; received {data!r}")
+    for override in overrides:
+        data = _override(data, override)
+    data.setdefault("name", re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-._") or "pipeline")
+    return validate_pipeline(data, where=str(path))
+
+
+def validate_pipeline(data: dict[str, Any], where: str = "pipeline") -> PipelineConfig:
+    """Validate plain data as a pipeline; every problem is listed, one per line."""
+    try:
+        return PipelineConfig.model_validate(data)
+    except ValidationError as error:
+        problems = [_problem(item) for item in error.errors()]
+        raise ConfigError("\n".join(f"{where}: {text}" for text in problems)) from None
+
+
+def dump_pipeline(config: PipelineConfig) -> str:
+    """The resolved pipeline as YAML; loading it gives an equal configuration."""
+    return yaml.safe_dump(config.dump(), sort_keys=False, allow_unicode=True)
+
+
+def _override(data: dict[str, Any], override: str) -> dict[str, Any]:
+    key, equals, value = override.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set takes KEY.PATH=VALUE; received {override!r}")
+    try:
+        parsed = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise ConfigError(f"--set {key}: the value is not valid YAML: {value!r}") from None
+    return _with(data, key.strip().split("."), parsed, override)
+
+
+def _with(data: dict[str, Any], keys: list[str], value: Any, override: str) -> dict[str, Any]:
+    head, *rest = keys
+    if not rest:
+        return {**data, head: value}
+    inner = data.get(head) or {}
+    if not isinstance(inner, dict):
+        raise ConfigError(f"--set {override}: {head!r} holds {inner!r}, which has no keys")
+    return {**data, head: _with(inner, rest, value, override)}
+
+
+def _problem(item: Any) -> str:
+    location = [str(part) for part in item["loc"]]
+    path = ".".join(location) or "pipeline"
+    if item["type"] == "extra_forbidden":
+        close = _nearest(location)
+        hint = f"; did you mean {close!r}?" if close else ""
+        return f"unknown key {path!r}{hint}"
+    if item["type"] == "missing":
+        return f"{path!r} is required and missing"
+    message = item["msg"].removeprefix("Value error, ")
+    received = "" if "received" in message else f"; received {item['input']!r}"
+    return f"{path!r}: {message}{received}"
+
+
+def _nearest(location: list[str]) -> str | None:
+    model: Any = PipelineConfig
+    for part in location[:-1]:
+        field = next((f for n, f in model.model_fields.items() if (f.alias or n) == part), None)
+        candidates = [field.annotation, *getattr(field.annotation, "__args__", ())] if field else []
+        model = next((c for c in candidates if hasattr(c, "model_fields")), None)
+        if model is None:
+            return None
+    names = [field.alias or name for name, field in model.model_fields.items()]
+    close = difflib.get_close_matches(location[-1], names, n=1, cutoff=0.5)
+    return close[0] if close else None

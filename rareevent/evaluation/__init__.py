@@ -1,0 +1,1 @@
+"""Evaluation: catches and metrics, intervals, baselines, the verdict, fitting the alarm policy."""

@@ -1,0 +1,1 @@
+"""Ingestion: files in, one validated, sorted and segmented SensorFrame out."""

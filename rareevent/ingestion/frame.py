@@ -1,0 +1,172 @@
+"""The types that ingestion hands on: clock, events, segments and the SensorFrame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rareevent.config import Duration, parse_duration_us
+from rareevent.errors import ConfigError
+
+Bool = NDArray[np.bool_]
+Int8 = NDArray[np.int8]
+Int32 = NDArray[np.int32]
+Int64 = NDArray[np.int64]
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+
+
+class Fate(IntEnum):
+    """What became of a row: its place in a segment, or the one reason why it has none."""
+
+    IN_SEGMENT = 0
+    EVENT = 1
+    EVENT_RUN = 2
+    RECOVERY = 3
+    EXCLUDED = 4
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How time is counted: in microseconds since 1970 (datetime) or in whole steps (age).
+
+    Attributes
+    ----------
+    kind : "datetime" or "age"
+    interval : int
+        The nominal step between two rows of an asset, in ticks.
+    """
+
+    kind: Literal["datetime", "age"]
+    interval: int
+
+    def ticks(self, duration: Duration) -> int:
+        """Ticks in a duration: an int counts nominal intervals, a text is a time.
+
+        Raises
+        ------
+        ConfigError
+            When a text duration meets an age clock, which has no minutes.
+        """
+        if isinstance(duration, int):
+            return duration * self.interval
+        if self.kind == "age":
+            raise ConfigError(
+                f"the duration {duration!r} needs timestamps, but time is an integer age; give the"
+                " number of intervals as an integer"
+            )
+        return parse_duration_us(duration)
+
+    def minutes(self, ticks: float) -> float | None:
+        """Minutes in a number of ticks; None where time is an age."""
+        return ticks / 60e6 if self.kind == "datetime" else None
+
+    def days(self, ticks: float) -> float | None:
+        """Days in a number of ticks; None where time is an age."""
+        return ticks / 86400e6 if self.kind == "datetime" else None
+
+    def text(self, tick: int) -> str:
+        """A tick as a person writes it: ISO time, or the age."""
+        if self.kind == "age":
+            return str(int(tick))
+        return str(np.datetime64(int(tick), "us")).replace("T", " ").removesuffix(".000000")
+
+
+@dataclass(frozen=True)
+class Events:
+    """Known events, sorted by (asset, time), at most one per (asset, time).
+
+    Attributes
+    ----------
+    asset : int32 [k], code into `SensorFrame.assets`
+    time : int64 [k], ticks
+    kind : int32 [k], code into `kinds`; all 0 where events have no type
+    kinds : names of the event types
+    """
+
+    asset: Int32
+    time: Int64
+    kind: Int32
+    kinds: tuple[str, ...] = ("event",)
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    @classmethod
+    def none(cls) -> Events:
+        """No event known."""
+        empty = np.zeros(0, np.int32)
+        return cls(empty, np.zeros(0, np.int64), empty)
+
+
+@dataclass(frozen=True)
+class Segments:
+    """Stretches of rows that belong together; rows outside have a Fate that says why.
+
+    Attributes
+    ----------
+    start, stop : int64 [s], half-open row ranges, ascending, one asset each
+    of_row : int64 [n], index of the row's segment, -1 where it has none
+    fate : int8 [n], a `Fate` per row
+    """
+
+    start: Int64
+    stop: Int64
+    of_row: Int64
+    fate: Int8
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    def row_start(self) -> Int64:
+        """First row of each row's segment, int64 [n]; -1 for a row that has none."""
+        out = np.full(len(self.of_row), -1, np.int64)
+        inside = self.of_row >= 0
+        out[inside] = self.start[self.of_row[inside]]
+        return out
+
+
+@dataclass(frozen=True)
+class TextColumn:
+    """A categorical column: int32 codes [n] into `levels`, -1 where missing."""
+
+    codes: Int32
+    levels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SensorFrame:
+    """Sensor rows, one per (asset, time), sorted by asset, then time.
+
+    Attributes
+    ----------
+    assets : names; `asset` holds int32 codes [n] into them, ascending
+    time : int64 [n], ticks of `clock`, strictly ascending within an asset
+    sensors : name -> float64 [n], NaN where missing; nothing filled yet
+    texts : name -> TextColumn
+    asset_starts : int64 [a + 1], row range of each asset
+    source_sha256 : digest of the input bytes, file by file, in order
+    """
+
+    assets: tuple[str, ...]
+    asset: Int32
+    time: Int64
+    sensors: Mapping[str, Float64]
+    texts: Mapping[str, TextColumn]
+    clock: Clock
+    events: Events
+    segments: Segments
+    source_sha256: str = ""
+    asset_starts: Int64 = field(default_factory=lambda: np.zeros(1, np.int64))
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    def end_of_observation(self) -> Int64:
+        """Last observed time of each asset, int64 [a], ticks."""
+        return self.time[self.asset_starts[1:] - 1]

@@ -1,0 +1,1 @@
+"""Jobs: the only places that compose stages."""

@@ -1,0 +1,1 @@
+"""The stacked LSTM: its cell in NumPy, its construction in Keras."""

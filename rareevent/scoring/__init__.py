@@ -1,0 +1,1 @@
+"""Scoring: the batch job, its inputs and outputs, and the MLflow pyfunc."""

@@ -1,0 +1,1 @@
+"""Training: class weights, samplers, callbacks and the fit."""

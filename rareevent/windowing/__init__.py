@@ -1,0 +1,1 @@
+"""Windowing: split, curve shift, channels, temporalization, scaling and the leak audit."""

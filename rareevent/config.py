@@ -136,11 +136,10 @@ class Ingest(Stage):
     @model_validator(mode="before")
     @classmethod
     def _events_as_path(cls, data: Any) -> Any:
-        if isinstance(data, dict) and isinstance(data.get("events"), str):
-            if data["events"] != "last_row":
-                asset = data.get("asset")
-                data = {**data, "events": {"source": data["events"], "asset": asset}}
-        return data
+        path = data.get("events") if isinstance(data, dict) else None
+        if not isinstance(path, str) or path == "last_row":
+            return data
+        return {**data, "events": {"source": path, "asset": data.get("asset")}}
 
     @model_validator(mode="after")
     def _one_source_of_events(self) -> Ingest:

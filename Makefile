@@ -1,0 +1,54 @@
+# Everything a newcomer needs: `make demo`, `make test`, `make help`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SLOW_MINUTES := 60
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow lint bench ui lock clean
+
+help:  ## say what each target does
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP)  ## make .venv and install the pinned dependencies
+
+# Only the lock and the package's own metadata decide whether to install again, so that a second
+# run needs no network.
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "rareevent needs Python 3.11 or newer; set PYTHON=/path/to/python3" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing the pinned dependencies into $(VENV) (about a minute)"
+	@$(BIN)/python -m pip install --quiet --quiet --require-hashes --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --quiet --no-deps --no-build-isolation --editable .
+	@touch $(STAMP)
+
+demo: setup  ## simulate a fleet, train, evaluate, register and score it
+	@$(BIN)/rareevent demo
+
+test: lint  ## lint, then the fast tests
+	$(BIN)/pytest -m "not slow"
+
+test-slow: setup  ## the long tests
+	$(BIN)/pytest -m slow
+
+lint: setup  ## ruff and import-linter
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports --no-cache > .lint-imports.log || { cat .lint-imports.log; exit 1; }
+	@rm -f .lint-imports.log
+
+bench: setup  ## print how fast, against what one would otherwise do
+	$(BIN)/python -m tests.benchmarks
+
+ui: setup  ## the MLflow UI on 127.0.0.1 over mlruns/
+	@$(BIN)/rareevent ui
+
+lock: setup  ## pin the newest versions that pyproject.toml allows (needs uv)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --group dev \
+	  --no-emit-index-url --no-annotate --no-header --upgrade --quiet \
+	  --output-file requirements.lock pyproject.toml
+
+clean:  ## remove .venv and caches; mlruns/ and data/ stay
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build dist

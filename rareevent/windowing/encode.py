@@ -1,0 +1,285 @@
+"""From a SensorFrame to the float32 row matrix: fill, channels, scaling, one block at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from rareevent.config import ChannelsStage
+from rareevent.errors import DataError
+from rareevent.ingestion.frame import Bool, Float32, Float64, Int64, SensorFrame
+from rareevent.windowing.channels import LARGEST_READING, change, fill_forward, trailing_deviation
+from rareevent.windowing.drift import choose_channels
+from rareevent.windowing.scale import Scaler, fit_scaler
+
+# Small enough that a block of a hundred sensors stays in a core's cache.
+_BLOCK = 2_048
+# Beyond this many training rows, statistics are learned on evenly spaced blocks of them.
+_SAMPLE = 262_144
+# Volatility never looks below this share of a sensor's usual deviation: log(0) says nothing.
+_FLOOR_SHARE = 0.01
+UNKNOWN = "(unknown)"
+
+
+@dataclass(frozen=True)
+class RowEncoder:
+    """All that was learned on training rows to turn readings into model inputs.
+
+    Attributes
+    ----------
+    sensors : numeric columns, in channel order
+    texts : categorical column -> levels seen in training
+    use : kinds of channel, of value, change, volatility, missing
+    change_lags, volatility_windows : rows
+    median : float64 [p], what a reading is taken to be before the first one of its segment
+    floor : float64 [p], added to a deviation before its logarithm
+    flagged : sensors that get a missing flag
+    scaler : Scaler over all channels
+    reason : why these channels
+    """
+
+    sensors: tuple[str, ...]
+    texts: Mapping[str, tuple[str, ...]]
+    use: tuple[str, ...]
+    change_lags: tuple[int, ...]
+    volatility_windows: tuple[int, ...]
+    median: Float64
+    floor: Float64
+    flagged: tuple[str, ...]
+    scaler: Scaler
+    reason: str
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Columns that the input must have."""
+        return (*self.sensors, *self.texts)
+
+    @property
+    def memory(self) -> int:
+        """Rows before a row that its channels read."""
+        lags = self.change_lags if "change" in self.use else ()
+        windows = self.volatility_windows if "volatility" in self.use else ()
+        return max([0, *lags, *(w - 1 for w in windows)])
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Names of the row matrix's columns, in order."""
+        return tuple(name for name, _ in _layout(self))
+
+    def encode(self, frame: SensorFrame) -> Float32:
+        """The row matrix, float32 [n, c], in the row order of the frame."""
+        self._check(frame)
+        out = np.empty((len(frame), len(self.channels)), np.float32)
+        for low, high, raw in _raw_blocks(self, frame):
+            for channel in range(len(raw)):
+                out[low:high, channel] = self.scaler.apply(channel, raw[channel])
+        return out
+
+    def _check(self, frame: SensorFrame) -> None:
+        absent = [n for n in self.sensors if n not in frame.sensors]
+        absent += [n for n in self.texts if n not in frame.texts]
+        if absent:
+            raise DataError(f"the input lacks the columns {', '.join(absent)} that the model reads")
+
+    def to_parts(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Plain data and plain arrays that `from_parts` takes back."""
+        plain = {
+            "sensors": list(self.sensors),
+            "texts": {name: list(levels) for name, levels in self.texts.items()},
+            "use": list(self.use),
+            "change_lags": list(self.change_lags),
+            "volatility_windows": list(self.volatility_windows),
+            "flagged": list(self.flagged),
+            "scaling": self.scaler.kind,
+            "reason": self.reason,
+        }
+        arrays = {"encoder/median": self.median, "encoder/floor": self.floor}
+        return plain, arrays | self.scaler.to_arrays()
+
+    @classmethod
+    def from_parts(cls, plain: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> RowEncoder:
+        """The inverse of `to_parts`."""
+        return cls(
+            sensors=tuple(plain["sensors"]),
+            texts={name: tuple(levels) for name, levels in plain["texts"].items()},
+            use=tuple(plain["use"]),
+            change_lags=tuple(plain["change_lags"]),
+            volatility_windows=tuple(plain["volatility_windows"]),
+            median=arrays["encoder/median"],
+            floor=arrays["encoder/floor"],
+            flagged=tuple(plain["flagged"]),
+            scaler=Scaler.from_arrays(plain["scaling"], arrays),
+            reason=plain["reason"],
+        )
+
+
+def fit_encoder(frame: SensorFrame, training_rows: Bool, stage: ChannelsStage) -> RowEncoder:
+    """Learn medians, floors, levels and scaling on training rows, and on nothing else.
+
+    Parameters
+    ----------
+    frame : SensorFrame of n rows
+    training_rows : bool [n]; other rows only lend their readings as history to a trailing window
+    stage : ChannelsStage
+
+    Raises
+    ------
+    DataError
+        When there is no training row or no usable column.
+    """
+    rows = np.flatnonzero(training_rows)
+    if not len(rows):
+        raise DataError("no training row is left; see the counts of dropped rows")
+    if stage.use == "auto":
+        choice = choose_channels(frame, training_rows)
+        use, reason = choice.use, choice.reason
+    else:
+        use, reason = stage.use, "given in the pipeline"
+    sensors = tuple(n for n, v in frame.sensors.items() if np.isfinite(v[rows]).any())
+    with_levels = "value" in use or not sensors
+    texts = _training_levels(frame, rows) if with_levels else {}
+    if not sensors and not texts:
+        raise DataError("no sensor has a reading in the training rows")
+    raw = RowEncoder(
+        sensors=sensors,
+        texts=texts,
+        use=use,
+        change_lags=stage.change_lags,
+        volatility_windows=stage.volatility_windows,
+        median=np.array([np.nanmedian(_finite(frame.sensors[n][rows])) for n in sensors]),
+        floor=np.zeros(len(sensors)),
+        flagged=tuple(n for n in sensors if not np.isfinite(frame.sensors[n][rows]).all())
+        if "missing" in use
+        else (),
+        scaler=Scaler(stage.scaling, (), ()),
+        reason=reason,
+    )
+    return _fit_scales(raw, frame, training_rows, stage)
+
+
+def _finite(values: Float64) -> Float64:
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def _training_levels(frame: SensorFrame, rows: Int64) -> dict[str, tuple[str, ...]]:
+    seen = {name: np.unique(column.codes[rows]) for name, column in frame.texts.items()}
+    return {
+        name: tuple(sorted(frame.texts[name].levels[code] for code in codes if code >= 0))
+        for name, codes in seen.items()
+    }
+
+
+def _fit_scales(
+    raw: RowEncoder, frame: SensorFrame, training_rows: Bool, stage: ChannelsStage
+) -> RowEncoder:
+    layout = _layout(raw)
+    blocks = _raw_blocks(raw, frame, _blocks_to_sample(training_rows), log=False)
+    sample = np.concatenate([b[:, training_rows[low:high]] for low, high, b in blocks], axis=1).T
+    floor = _floors(raw, layout, sample)
+    for column, (_, (kind, sensor, _)) in enumerate(layout):
+        if kind == "volatility":
+            sample[:, column] = np.log(sample[:, column] + floor[sensor])
+    flags = np.array([kind in ("level", "missing") for _, (kind, _, _) in layout], bool)
+    scaler = fit_scaler(sample, stage.scaling, stage.clip, flags)
+    return replace(raw, floor=floor, scaler=scaler)
+
+
+def _floors(raw: RowEncoder, layout: list, sample: Float64) -> Float64:
+    """A share of each sensor's median positive deviation; 1 where it never moved."""
+    floor = np.ones(len(raw.sensors))
+    columns = [(i, s) for i, (_, (kind, s, _)) in enumerate(layout) if kind == "volatility"]
+    for sensor in range(len(raw.sensors)):
+        mine = sample[:, [i for i, s in columns if s == sensor]]
+        moving = mine[mine > 0]
+        if len(moving):
+            floor[sensor] = _FLOOR_SHARE * np.median(moving)
+    return floor
+
+
+def _blocks_to_sample(training_rows: Bool) -> list[tuple[int, int]]:
+    """Row ranges that hold training rows: all of them, or evenly spaced ones of a long history."""
+    ranges = _row_blocks(len(training_rows))
+    counts = [int(training_rows[low:high].sum()) for low, high in ranges]
+    useful = [r for r, count in zip(ranges, counts, strict=True) if count]
+    step = max(1, round(sum(counts) / _SAMPLE))
+    return useful[::step]
+
+
+def _row_blocks(rows: int) -> list[tuple[int, int]]:
+    return [(low, min(low + _BLOCK, rows)) for low in range(0, rows, _BLOCK)]
+
+
+def _layout(encoder: RowEncoder) -> list[tuple[str, tuple[str, int, int]]]:
+    """(name, (kind, index of sensor or text, parameter)) of every channel, in order."""
+    sensors = list(enumerate(encoder.sensors))
+    out: list[tuple[str, tuple[str, int, int]]] = []
+    if "value" in encoder.use:
+        out += [(f"{n}.value", ("value", s, 0)) for s, n in sensors]
+    if "change" in encoder.use:
+        out += [
+            (f"{n}.change{k}", ("change", s, k)) for k in encoder.change_lags for s, n in sensors
+        ]
+    if "volatility" in encoder.use:
+        windows = encoder.volatility_windows
+        out += [(f"{n}.volatility{w}", ("volatility", s, w)) for w in windows for s, n in sensors]
+    out += [(f"{n}.missing", ("missing", s, 0)) for s, n in sensors if n in encoder.flagged]
+    for t, (name, levels) in enumerate(encoder.texts.items()):
+        out += [(f"{name}={x}", ("level", t, k)) for k, x in enumerate((*levels, UNKNOWN))]
+    return out
+
+
+def _raw_blocks(
+    encoder: RowEncoder,
+    frame: SensorFrame,
+    ranges: list[tuple[int, int]] | None = None,
+    log: bool = True,
+) -> Iterator[tuple[int, int, Float64]]:
+    """Unscaled channels of row ranges: (low, high, float64 [c, high - low])."""
+    start = frame.segments.row_start()
+    start = np.where(start < 0, np.arange(len(frame)), start)
+    pairs = zip(encoder.sensors, encoder.median, strict=True)
+    filled = [fill_forward(frame.sensors[n], start, m) for n, m in pairs]
+    missing = [~np.isfinite(frame.sensors[n]) for n in encoder.flagged]
+    codes = [_recode(frame, name, levels) for name, levels in encoder.texts.items()]
+    for low, high in _row_blocks(len(frame)) if ranges is None else ranges:
+        left = max(0, low - encoder.memory)
+        position = np.arange(left, high) - start[left:high]
+        block = np.stack([v[left:high] for v in filled]) if filled else np.zeros((0, high - left))
+        block = np.clip(block, -LARGEST_READING, LARGEST_READING)
+        parts = _numeric_channels(encoder, block, position, log)
+        parts = [part[:, low - left :] for part in parts]
+        parts += [m[None, low:high].astype(np.float64) for m in missing]
+        parts += [_one_hot(c[low:high], len(x) + 1) for c, x in _with_levels(encoder, codes)]
+        yield low, high, np.concatenate(parts)
+
+
+def _numeric_channels(
+    encoder: RowEncoder, block: Float64, position: Int64, log: bool
+) -> list[Float64]:
+    parts = [block] if "value" in encoder.use else []
+    if "change" in encoder.use:
+        parts += [change(block, position, lag) for lag in encoder.change_lags]
+    if "volatility" in encoder.use:
+        deviation = trailing_deviation(block, position, encoder.volatility_windows)
+        ordered = [deviation[w] for w in encoder.volatility_windows]
+        parts += [np.log(d + encoder.floor[:, None]) for d in ordered] if log else ordered
+    return parts
+
+
+def _with_levels(encoder: RowEncoder, codes: list[Int64]) -> Iterator[tuple[Int64, tuple]]:
+    return zip(codes, encoder.texts.values(), strict=True)
+
+
+def _recode(frame: SensorFrame, name: str, levels: tuple[str, ...]) -> Int64:
+    """Codes of the frame's own levels translated to the encoder's; what it never saw is last."""
+    column = frame.texts[name]
+    place = {level: code for code, level in enumerate(levels)}
+    table = np.array([*(place.get(x, len(levels)) for x in column.levels), len(levels)], np.int64)
+    return table[column.codes]
+
+
+def _one_hot(codes: Int64, slots: int) -> Float64:
+    return (np.arange(slots)[:, None] == codes[None, :]).astype(np.float64)

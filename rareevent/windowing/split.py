@@ -92,7 +92,7 @@ class Split:
         rows = np.arange(len(self.part))
         if not self.apart:
             return np.zeros(len(rows), bool)
-        later = np.where(self.part >= part, rows, len(rows))
+        later = np.where(self.part >= part, rows, len(rows) + self.apart)
         # The first row of this or a later part, seen from each row of the same asset.
         first = np.minimum.reduceat(later, self.asset_starts[:-1])
         sizes = np.diff(self.asset_starts)
@@ -124,8 +124,8 @@ def split_rows(frame: SensorFrame, stage: SplitStage, reach: int, receptive_fiel
     if stage.strategy == "random_leaky":
         return _random_leaky(frame, stage, reach)
     _refuse_ages(frame)
-    shares = np.linspace(1 - stage.test - stage.validation, 1 - stage.test, stage.folds + 1)
-    return split_by_clock(frame, clock_edges(frame, tuple(shares)), reach, apart)
+    shares = (*_part_shares(stage), 1.0)
+    return split_by_clock(frame, clock_edges(frame, shares), reach, apart)
 
 
 def clock_edges(frame: SensorFrame, shares: tuple[float, ...]) -> Int64:
@@ -148,8 +148,8 @@ def split_by_clock(
 
     Parameters
     ----------
-    edges : int64 [folds + 1] or [folds + 2], first ticks of the validation folds and of the test
-        part, and the end of the test part where it ends before the data
+    edges : int64 [folds + 2], first ticks of the validation folds and of the test part, and the
+        tick that ends the test part; rows from there on are unused
     start : rows before this tick are unused (a sliding window), None uses all
 
     Raises
@@ -157,8 +157,6 @@ def split_by_clock(
     DataError
         A part would be empty.
     """
-    end = frame.time.max() + 1
-    edges = np.append(edges, end) if len(edges) < 3 or edges[-1] < end else edges
     part = np.searchsorted(edges, frame.time, side="right").astype(np.int8)
     folds = len(edges) - 2
     part[part > folds + 1] = UNUSED
@@ -187,7 +185,10 @@ def part_of_events(frame: SensorFrame, split: Split, horizon: int, lead: int) ->
     opens, closes = events.time - horizon, events.time - max(lead, 1)
     part = np.full(len(events), EventPart.BOUNDARY, np.int8)
     if split.strategy == "chronological":
-        bounds = np.array([split.edges[0], split.edges[-2], split.edges[-1]])
+        # Where the test part ends with the data, what happened after still belongs to it.
+        whole = split.edges[-1] > frame.time.max()
+        end = np.iinfo(np.int64).max if whole else split.edges[-1]
+        bounds = np.array([split.edges[0], split.edges[-2], end])
         inside = np.searchsorted(bounds, opens, side="right")
         same = inside == np.searchsorted(bounds, closes, side="right")
         part[same] = inside[same]
@@ -199,11 +200,16 @@ def part_of_events(frame: SensorFrame, split: Split, horizon: int, lead: int) ->
     return part
 
 
+def _part_shares(stage: SplitStage) -> tuple[float, ...]:
+    """Shares of all rows (or assets) before each validation fold and before the test part."""
+    shares = np.linspace(1 - stage.test - stage.validation, 1 - stage.test, stage.folds + 1)
+    return tuple(shares.tolist())
+
+
 def _by_asset(frame: SensorFrame, stage: SplitStage, reach: int, apart: int) -> Split:
     assets = len(frame.assets)
     shuffled = np.random.default_rng(stage.seed).permutation(assets)
-    shares = np.linspace(1 - stage.test - stage.validation, 1 - stage.test, stage.folds + 1)
-    cuts = np.round(shares * assets).astype(int)
+    cuts = np.round(np.array(_part_shares(stage)) * assets).astype(int)
     if len(np.unique([0, *cuts, assets])) < stage.folds + 3:
         raise DataError(
             f"{assets} assets are too few for training, {stage.folds} validation folds and a test"

@@ -56,7 +56,7 @@ def test_strict_purge_also_keeps_input_rows_apart():
 def test_strict_purge_counts_rows_of_the_same_asset_only():
     frame = make_frame({"a": [0, 2, 4, 6, 8], "b": [1, 3]})
 
-    split = split_by_clock(frame, np.array([4, 7]), reach=0, apart=1)
+    split = split_by_clock(frame, np.array([4, 7, 9]), reach=0, apart=1)
 
     assert split.part.tolist() == [0, 0, 1, 1, 2, 0, 0]
     assert where(split.rows_before(1)) == [0, 5, 6]

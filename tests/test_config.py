@@ -1,0 +1,131 @@
+"""Pipeline files: defaults, overrides, durations, and errors that name the key."""
+
+import pytest
+
+from rareevent.config import (
+    dump_pipeline,
+    load_pipeline,
+    parse_duration_us,
+    validate_pipeline,
+)
+from rareevent.errors import ConfigError
+
+SMALLEST = {"ingest": {"source": "a.csv", "time": "t", "label": "y"}}
+
+
+def write(tmp_path, text):
+    path = tmp_path / "line.yaml"
+    path.write_text(text)
+    return path
+
+
+def refusal(data):
+    with pytest.raises(ConfigError) as caught:
+        validate_pipeline(data, where="p.yaml")
+    return str(caught.value)
+
+
+def test_everything_but_source_time_and_events_has_a_default():
+    config = validate_pipeline(SMALLEST)
+
+    assert config.train.class_weight == "balanced"
+    assert config.model.recurrent_activation == "sigmoid"
+    assert config.alarm.false_alarms_per_event == 3
+
+
+def test_resolved_file_gives_the_same_pipeline(tmp_path):
+    config = validate_pipeline(
+        {
+            **SMALLEST,
+            "label": {"horizon": "4min"},
+            "alarm": {"false_alarms_per_day": 2},
+            "register": {"model": "m"},
+        }
+    )
+
+    assert load_pipeline(write(tmp_path, dump_pipeline(config))) == config
+
+
+def test_pipeline_takes_the_files_name_when_it_gives_none(tmp_path):
+    path = write(tmp_path, "ingest: {source: a.csv, time: t, label: y}")
+
+    assert load_pipeline(path).name == "line"
+
+
+def test_override_reaches_a_nested_key_and_is_parsed_as_yaml(tmp_path):
+    path = write(tmp_path, "ingest: {source: a.csv, time: t, label: y}")
+
+    config = load_pipeline(path, ("train.seed=5", "model.units=[4, 3]", "label.horizon=6h"))
+
+    assert (config.train.seed, config.model.units, config.label.horizon) == (5, (4, 3), "6h")
+
+
+@pytest.mark.parametrize(
+    ("text", "microseconds"),
+    [("4min", 240e6), ("1.5 h", 5400e6), ("2 days", 172800e6), ("10ms", 1e4), ("3 us", 3)],
+)
+def test_durations(text, microseconds):
+    assert parse_duration_us(text) == microseconds
+
+
+def test_unknown_key_names_file_path_and_nearest_key():
+    message = refusal({"ingest": {**SMALLEST["ingest"], "categorial": ["x"]}})
+
+    assert message == "p.yaml: unknown key 'ingest.categorial'; did you mean 'categorical'?"
+
+
+def test_every_problem_is_listed():
+    message = refusal({**SMALLEST, "trian": {}, "label": {"horizon": "soon"}})
+
+    assert "unknown key 'trian'; did you mean 'train'?" in message
+    assert "'label.horizon': must be a duration such as '4min'" in message
+    assert "received 'soon'" in message
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"ingest": {"source": "a", "time": "t"}}, "exactly one of 'label'"),
+        ({"ingest": {"time": "t", "label": "y"}}, "'ingest.source' is required"),
+        ({**SMALLEST, "model": {"recurrent_activation": "tanh"}}, "gates are scales"),
+        ({**SMALLEST, "model": {"units": [8]}}, "at least 2"),
+        ({**SMALLEST, "alarm": {"k": 3, "n": 2}}, "k=3, n=2"),
+        (
+            {**SMALLEST, "alarm": {"false_alarms_per_day": 1, "false_alarms_per_event": 1}},
+            "takes one budget",
+        ),
+        ({**SMALLEST, "split": {"validation": 0.6, "test": 0.5}}, "below 1"),
+        ({"ingest": {**SMALLEST["ingest"], "sensors": ["y", "x"]}}, "the label column 'y'"),
+        ({**SMALLEST, "channels": {"use": ["missing"]}}, "at least one of value"),
+        ({**SMALLEST, "label": {"horizon": -2}}, "must not be negative"),
+    ],
+)
+def test_refusals_say_what_was_received(data, words):
+    assert words in refusal(data)
+
+
+def test_event_log_may_be_given_as_a_path():
+    config = validate_pipeline(
+        {"ingest": {"source": "a", "time": "t", "asset": "unit", "events": "log.csv"}}
+    )
+
+    assert (config.ingest.events.source, config.ingest.events.asset) == ("log.csv", "unit")
+
+
+@pytest.mark.parametrize("text", ["- a\n- b\n", "a: [", ""])
+def test_file_that_is_no_pipeline_is_refused_by_name(tmp_path, text):
+    with pytest.raises(ConfigError, match=r"line\.yaml"):
+        load_pipeline(write(tmp_path, text))
+
+
+def test_absent_file_is_refused_by_name(tmp_path):
+    with pytest.raises(ConfigError, match="no such pipeline file"):
+        load_pipeline(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize("override", ["train.seed", "=5", "name.x=1"])
+def test_bad_override_is_quoted(tmp_path, override):
+    path = write(tmp_path, "name: n\ningest: {source: a.csv, time: t, label: y}")
+
+    with pytest.raises(ConfigError, match="--set"):
+        load_pipeline(path, (override,))

@@ -70,6 +70,14 @@ class Clock:
         """Days in a number of ticks; None where time is an age."""
         return ticks / 86400e6 if self.kind == "datetime" else None
 
+    def duration_text(self, ticks: int) -> str:
+        """A span of ticks as a person writes it: "4 min", "1.5 h", "12 cycles"."""
+        if self.kind == "age":
+            return f"{int(ticks)} cycles"
+        units = (("d", 86400e6), ("h", 3600e6), ("min", 60e6), ("s", 1e6), ("ms", 1e3), ("us", 1))
+        unit, size = next((u for u in units if abs(ticks) >= u[1]), units[-1])
+        return f"{ticks / size:.4g} {unit}"
+
     def text(self, tick: int) -> str:
         """A tick as a person writes it: ISO time, or the age."""
         if self.kind == "age":

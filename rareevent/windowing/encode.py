@@ -60,9 +60,7 @@ class RowEncoder:
     @property
     def memory(self) -> int:
         """Rows before a row that its channels read."""
-        lags = self.change_lags if "change" in self.use else ()
-        windows = self.volatility_windows if "volatility" in self.use else ()
-        return max([0, *lags, *(w - 1 for w in windows)])
+        return _memory(self.use, self.change_lags, self.volatility_windows)
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -114,6 +112,18 @@ class RowEncoder:
             scaler=Scaler.from_arrays(plain["scaling"], arrays),
             reason=plain["reason"],
         )
+
+
+def channel_memory(stage: ChannelsStage) -> int:
+    """Rows before a row that its channels may read, whatever `auto` will choose."""
+    use = ("change", "volatility") if stage.use == "auto" else stage.use
+    return _memory(use, stage.change_lags, stage.volatility_windows)
+
+
+def _memory(use: tuple[str, ...], lags: tuple[int, ...], windows: tuple[int, ...]) -> int:
+    lagged = lags if "change" in use else ()
+    trailing = [w - 1 for w in windows] if "volatility" in use else []
+    return max([0, *lagged, *trailing])
 
 
 def fit_encoder(frame: SensorFrame, training_rows: Bool, stage: ChannelsStage) -> RowEncoder:

@@ -1,0 +1,123 @@
+"""The `rareevent` command: finds its verbs lazily, turns errors into exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+from rareevent import __version__
+from rareevent.errors import RareEventError
+
+# Verb -> one line of help; each lives in the module of its name. Kept here so that
+# `rareevent --help` imports nothing but click.
+VERBS = {
+    "simulate": "Simulate a fleet with sensor data, events and the truth about them.",
+    "check": "Report the quality of a pipeline's data, without training.",
+    "audit": "Ask the split of a pipeline whether anything leaks, without training.",
+    "train": "Train, evaluate, track and register a model.",
+    "backtest": "Judge a pipeline on several consecutive test periods.",
+    "evaluate": "Judge a trained model on labelled data.",
+    "score": "Score new sensor files with a trained model.",
+    "runs": "List runs with their headline figures, or compare two of them.",
+    "report": "Write the HTML report of a run to a file.",
+    "promote": "Make a registered version the champion.",
+    "ui": "Open the MLflow UI over the tracked runs.",
+    "demo": "Go the whole way on a simulated fleet.",
+    "completion": "Print the shell completion script.",
+}
+EXIT_CODES = {
+    0: "done",
+    1: "an error of no kind below",
+    2: "a pipeline file, an option or a key is wrong",
+    3: "the input cannot be used as it is",
+    4: "the leak audit failed the run",
+    5: "training diverged, or there was nothing to learn from",
+    6: "a model cannot be loaded or does not fit the data",
+    7: "an output cannot be written",
+    8: "another job holds the output",
+    9: "MLflow cannot be reached, or does not know the run or model",
+    70: "a defect in rareevent; RAREEVENT_TRACEBACK=1 shows where",
+    130: "interrupted",
+}
+_DEFECT, _INTERRUPTED = 70, 130
+
+
+class LazyVerbs(click.Group):
+    """A group that imports a verb's module only when the verb is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The verbs, in the order of the work."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The verb's command."""
+        if name not in VERBS:
+            return None
+        module = importlib.import_module(f"rareevent.cli.{name}")
+        return module.command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of verbs, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The exit codes."""
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code), text) for code, text in EXIT_CODES.items()])
+
+
+@click.command(cls=LazyVerbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def app() -> None:
+    """See a rare failure coming from sensor data, and know honestly how well you can.
+
+    Example: rareevent train pipelines/demo.yaml
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit with the code of what happened."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        result: Any = app.main(arguments, prog_name="rareevent", standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return _fail("interrupted", _INTERRUPTED, arguments)
+    except BrokenPipeError:
+        # The reader of our output went away, as `| head` does; nothing is wrong.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except RareEventError as error:
+        return _fail(str(error), error.exit_code, arguments)
+    except Exception as error:
+        if os.environ.get("RAREEVENT_TRACEBACK"):
+            raise
+        text = f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"
+        hint = "this is a defect; set RAREEVENT_TRACEBACK=1 to see where"
+        return _fail(f"{text} ({hint})", _DEFECT, arguments)
+
+
+def _fail(text: str, code: int, arguments: list[str]) -> int:
+    """One line for a person on stderr; with --json the same for a machine on stdout."""
+    for line in text.splitlines() or [""]:
+        click.echo(f"rareevent: {line}", err=True)
+    if "--json" in arguments:
+        click.echo(json.dumps({"error": text, "exit_code": code}))
+    return code

@@ -1,0 +1,144 @@
+"""From a pipeline to rows that carry labels, parts and events: all that learning needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rareevent.config import PipelineConfig
+from rareevent.errors import ConfigError, DataError
+from rareevent.ingestion import Quality, ingest
+from rareevent.ingestion.frame import Bool, Fate, Int8, SensorFrame
+from rareevent.windowing.curve_shift import Labels, Status, curve_shift
+from rareevent.windowing.encode import channel_memory
+from rareevent.windowing.split import EventPart, Split, part_of_events, split_rows
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Rows of one source, labelled and parted; nothing has been learned yet.
+
+    Attributes
+    ----------
+    config : the pipeline
+    frame, quality : what ingestion found
+    labels : labels of the pipeline's own horizon
+    targets : int8 [n, heads], labels of the own horizon and of each auxiliary one, -1 for none
+    split : parts of the rows
+    event_part : int8 [k], the `EventPart` of every event
+    """
+
+    config: PipelineConfig
+    frame: SensorFrame
+    quality: Quality
+    labels: Labels
+    targets: Int8
+    split: Split
+    event_part: Int8
+
+    @property
+    def in_segment(self) -> Bool:
+        """Rows that belong to a segment, bool [n]."""
+        return self.frame.segments.fate == Fate.IN_SEGMENT
+
+    @property
+    def labelled(self) -> Bool:
+        """Rows whose own label is known, bool [n]."""
+        return self.labels.status == Status.LABELLED
+
+    @property
+    def receptive_field(self) -> int:
+        """Rows before a row that its window and channels may read."""
+        return receptive_field(self.config)
+
+
+def receptive_field(config: PipelineConfig) -> int:
+    """Rows before a row that its window and the longest channel may read."""
+    return config.window.lookback - 1 + channel_memory(config.channels)
+
+
+def prepare(config: PipelineConfig) -> Prepared:
+    """Ingest, label and part the rows of a pipeline.
+
+    Raises
+    ------
+    DataError
+        When the source breaks the data contract.
+    ConfigError
+        When a setting does not fit the data.
+    """
+    frame, quality = ingest(config.ingest)
+    labels, targets, reach = label_rows(frame, config)
+    split = split_rows(frame, config.split, reach, receptive_field(config))
+    part = part_of_events(frame, split, labels.horizon, labels.lead)
+    return Prepared(config, frame, quality, labels, targets, split, part)
+
+
+def repart(prepared: Prepared, split: Split) -> Prepared:
+    """The same rows under another split, as for a fold of a backtest."""
+    labels = prepared.labels
+    part = part_of_events(prepared.frame, split, labels.horizon, labels.lead)
+    return replace(prepared, split=split, event_part=part)
+
+
+def label_rows(frame: SensorFrame, config: PipelineConfig) -> tuple[Labels, Int8, int]:
+    """Labels of every head, and the longest horizon in ticks.
+
+    Returns
+    -------
+    labels : of the pipeline's own horizon
+    targets : int8 [n, 1 + auxiliary heads]
+    reach : ticks
+    """
+    horizon, lead = frame.clock.ticks(config.label.horizon), frame.clock.ticks(config.label.lead)
+    if not 0 <= lead <= horizon or horizon <= 0:
+        raise ConfigError(
+            "label: needs 0 <= lead <= horizon and horizon > 0; received"
+            f" lead={config.label.lead!r}, horizon={config.label.horizon!r}"
+        )
+    if horizon < frame.clock.interval:
+        raise ConfigError(
+            f"label.horizon: {config.label.horizon!r} is shorter than the step between two rows,"
+            f" {frame.clock.duration_text(frame.clock.interval)}; no row could ever be positive"
+        )
+    labels = curve_shift(frame, horizon, lead)
+    horizons = [round(horizon * multiple) for multiple in config.label.auxiliary]
+    heads = [labels.target, *(curve_shift(frame, h, lead).target for h in horizons)]
+    # A row that is too late for its own horizon teaches no head: it is not trained on.
+    usable = (labels.status == Status.LABELLED)[:, None]
+    return labels, np.where(usable, np.stack(heads, axis=1), -1), max(horizon, *horizons, 0)
+
+
+def dropped_rows(prepared: Prepared, short_history: int) -> dict[str, int]:
+    """Rows that taught and judged nothing, by the one reason why.
+
+    Parameters
+    ----------
+    short_history : rows in a segment that got no window
+    """
+    fate, status = prepared.frame.segments.fate, prepared.labels.status
+    counts = {f.name.lower(): int((fate == f).sum()) for f in Fate if f is not Fate.IN_SEGMENT}
+    counts |= {s.name.lower(): int((status == s).sum()) for s in (Status.TOO_LATE, Status.CENSORED)}
+    purged = prepared.split.purged(prepared.split.test) & prepared.labelled
+    return {**counts, "purged": int(purged.sum()), "short_history": short_history}
+
+
+def require_events(prepared: Prepared) -> None:
+    """Refuse data that cannot be learned from.
+
+    Raises
+    ------
+    DataError
+        Where no event lies in the training part.
+    """
+    part = prepared.event_part
+    teaching = int(np.isin(part, (EventPart.TRAIN, EventPart.VALIDATION)).sum())
+    split = prepared.split
+    taught = prepared.labels.target[split.rows_before(1)]
+    if split.strategy != "random_leaky" and (taught == 1).sum() == 0:
+        raise DataError(
+            f"no event can be learned from: of {len(part)} events {teaching} lie before the test"
+            " part and none leaves a positive row in the first training rows; use more data, a"
+            " longer label.horizon or smaller split.validation and split.test"
+        )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -366,9 +367,15 @@ def validate_pipeline(data: dict[str, Any], where: str = "pipeline") -> Pipeline
         raise ConfigError("\n".join(f"{where}: {text}" for text in problems)) from None
 
 
-def dump_pipeline(config: PipelineConfig) -> str:
-    """The resolved pipeline as YAML; loading it gives an equal configuration."""
-    return yaml.safe_dump(config.dump(), sort_keys=False, allow_unicode=True)
+def dump_pipeline(config: PipelineConfig, reasons: Mapping[str, str] | None = None) -> str:
+    """The resolved pipeline as YAML; loading it gives an equal configuration.
+
+    Parameters
+    ----------
+    reasons : key that was `auto` -> why it became what it is; written as comments on top
+    """
+    notes = "".join(f"# {key} was auto: {why}\n" for key, why in (reasons or {}).items())
+    return notes + yaml.safe_dump(config.dump(), sort_keys=False, allow_unicode=True)
 
 
 def _override(data: dict[str, Any], override: str) -> dict[str, Any]:

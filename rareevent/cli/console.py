@@ -46,14 +46,14 @@ class PlainProgress:
         """Print the line."""
         log(text)
 
-    def step(self, task: str, done: int, total: int, detail: str = "") -> None:
+    def step(self, task: str, done: float, total: float, detail: str = "") -> None:
         """Print where the task stands, unless it was said a moment ago."""
         now = time.monotonic()
         first = task not in self._told
         if done < total and not first and now - self._told[task] < _SECONDS_BETWEEN_LINES:
             return
         self._told[task] = now
-        log(f"{task}: {done} of {total}" + (f", {detail}" if detail else ""))
+        log(f"{task} {done / max(total, 1):.0%}" + (f": {detail}" if detail else ""))
 
 
 class BarProgress:
@@ -67,7 +67,7 @@ class BarProgress:
         """Print the line above the bars."""
         self._bars.console.print(text, markup=False, highlight=False)
 
-    def step(self, task: str, done: int, total: int, detail: str = "") -> None:
+    def step(self, task: str, done: float, total: float, detail: str = "") -> None:
         """Move the task's bar."""
         if task not in self._tasks:
             self._tasks[task] = self._bars.add_task(task, total=total, detail="")
@@ -86,7 +86,7 @@ def progress() -> Iterator[PlainProgress | BarProgress]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
-        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        TextColumn("{task.percentage:>3.0f}%"),
         TimeRemainingColumn(),
         TextColumn("{task.fields[detail]}", markup=False),
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rareevent.alarms.calibration import Calibration, fit_calibration
-from rareevent.alarms.policy import AlarmPolicy
+from rareevent.alarms.policy import AlarmPolicy, raise_alarms
 from rareevent.config import PipelineConfig
 from rareevent.evaluation.baselines import Baseline, fit_baseline
 from rareevent.evaluation.objectives import FittedPolicy, fit_policy
@@ -127,9 +127,7 @@ def model_names(config: PipelineConfig) -> tuple[str, ...]:
     return (LSTM, *config.evaluate.baselines)
 
 
-def fit_part(
-    prepared: Prepared, part: int, steps: _Steps, learn_for: int | None = None
-) -> PartFit:
+def fit_part(prepared: Prepared, part: int, steps: _Steps, learn_for: int | None = None) -> PartFit:
     """Learn from the rows before a part, ready to judge it.
 
     Parameters
@@ -202,7 +200,6 @@ def _choose(prepared: Prepared, folds: tuple[PartFit, ...], name: str) -> Chosen
     counted = prepared.event_part == EventPart.VALIDATION
     fitted = fit_policy(
         scored,
-        prepared.frame.events,
         counted,
         prepared.frame.clock,
         prepared.config.alarm,
@@ -223,3 +220,57 @@ def _forward_scores(
     row, logit = np.concatenate(rows), np.concatenate(logits)
     order = np.argsort(row, kind="stable")
     return row[order], logit[order]
+
+
+def as_scored(prepared: Prepared, row: Int64, probability: Float64) -> Scored:
+    """Rows with probabilities, as yet without alarms."""
+    segment = prepared.frame.segments.of_row[row]
+    silent = np.zeros(len(row), bool)
+    return Scored.of_rows(prepared.frame, prepared.labels, row, segment, probability, silent)
+
+
+def with_alarms(scored: Scored, policy: AlarmPolicy) -> Scored:
+    """The same rows with the alarms that a policy raises on them."""
+    alarm = raise_alarms(policy, scored.time, scored.segment, scored.probability)
+    return scored.with_scores(scored.probability, alarm)
+
+
+def _shift(folds: tuple[PartFit, ...], name: str) -> float:
+    """What class weights and sampling added to the log-odds, on average over the folds."""
+    if name == LSTM:
+        shifts = [member.prior_shift for fold in folds for member in fold.members]
+    else:
+        shifts = [fold.baselines[name].prior_shift for fold in folds]
+    return float(np.mean(shifts))
+
+
+def _fold_name(part: int, folds: int) -> str:
+    return "fold" if folds == 1 else f"fold {part}"
+
+
+class _Steps:
+    """Counts members over all fits, so that one bar shows the whole of training."""
+
+    def __init__(self, config: PipelineConfig, fits: int, progress: Progress) -> None:
+        self._members = config.model.members
+        self._total = fits * self._members
+        self._finished = 0
+        self._progress = progress
+
+    def epoch(self, member: int) -> Callable[[EpochReport], None]:
+        """What a member's fit calls after every epoch."""
+
+        def tell(report: EpochReport) -> None:
+            fit = self._finished // self._members + 1
+            detail = f"fit {fit}, member {member + 1}, epoch {report.epoch}/{report.epochs}"
+            detail += f", loss {report.loss:.4f}"
+            if report.validation_pr_auc is not None:
+                detail += f", validation PR-AUC {report.validation_pr_auc:.3f}"
+            done = self._finished + report.epoch / report.epochs
+            self._progress.step("training", done, self._total, detail)
+
+        return tell
+
+    def finished_member(self) -> None:
+        """A member is done."""
+        self._finished += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from rareevent.errors import ConfigError, DataError
 from rareevent.ingestion import Quality, ingest
 from rareevent.ingestion.frame import Bool, Fate, Int8, SensorFrame
 from rareevent.windowing.curve_shift import Labels, Status, curve_shift
+from rareevent.windowing.drift import choose_channels
 from rareevent.windowing.encode import channel_memory
 from rareevent.windowing.split import EventPart, Split, part_of_events, split_rows
 
@@ -27,6 +29,7 @@ class Prepared:
     targets : int8 [n, heads], labels of the own horizon and of each auxiliary one, -1 for none
     split : parts of the rows
     event_part : int8 [k], the `EventPart` of every event
+    reasons : key of the pipeline that was `auto` -> what it became and why
     """
 
     config: PipelineConfig
@@ -36,6 +39,7 @@ class Prepared:
     targets: Int8
     split: Split
     event_part: Int8
+    reasons: Mapping[str, str]
 
     @property
     def in_segment(self) -> Bool:
@@ -72,7 +76,7 @@ def prepare(config: PipelineConfig) -> Prepared:
     labels, targets, reach = label_rows(frame, config)
     split = split_rows(frame, config.split, reach, receptive_field(config))
     part = part_of_events(frame, split, labels.horizon, labels.lead)
-    return Prepared(config, frame, quality, labels, targets, split, part)
+    return Prepared(config, frame, quality, labels, targets, split, part, {})
 
 
 def repart(prepared: Prepared, split: Split) -> Prepared:
@@ -80,6 +84,24 @@ def repart(prepared: Prepared, split: Split) -> Prepared:
     labels = prepared.labels
     part = part_of_events(prepared.frame, split, labels.horizon, labels.lead)
     return replace(prepared, split=split, event_part=part)
+
+
+def fill_auto(prepared: Prepared) -> Prepared:
+    """Replace every `auto` of the pipeline by what the first training rows say, with the reason.
+
+    They are the rows that every fold learns from, so nothing that is judged has a say in it.
+    """
+    config = prepared.config
+    if config.channels.use != "auto":
+        return prepared
+    rows = prepared.split.rows_before(1) & prepared.in_segment
+    choice = choose_channels(prepared.frame, rows)
+    channels = config.channels.model_copy(update={"use": choice.use})
+    return replace(
+        prepared,
+        config=config.model_copy(update={"channels": channels}),
+        reasons={**prepared.reasons, "channels.use": choice.reason},
+    )
 
 
 def label_rows(frame: SensorFrame, config: PipelineConfig) -> tuple[Labels, Int8, int]:

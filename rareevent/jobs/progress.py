@@ -11,7 +11,7 @@ class Progress(Protocol):
     def log(self, text: str) -> None:
         """A line that stays, such as a warning or a finished stage."""
 
-    def step(self, task: str, done: int, total: int, detail: str = "") -> None:
+    def step(self, task: str, done: float, total: float, detail: str = "") -> None:
         """`done` of `total` steps of a task are behind us; `detail` says where it stands."""
 
 
@@ -21,5 +21,5 @@ class Quiet:
     def log(self, text: str) -> None:
         """Drop the line."""
 
-    def step(self, task: str, done: int, total: int, detail: str = "") -> None:
+    def step(self, task: str, done: float, total: float, detail: str = "") -> None:
         """Drop the step."""

@@ -38,7 +38,6 @@ class RowEncoder:
     floor : float64 [p], added to a deviation before its logarithm
     flagged : sensors that get a missing flag
     scaler : Scaler over all channels
-    reason : why these channels
     """
 
     sensors: tuple[str, ...]
@@ -50,7 +49,6 @@ class RowEncoder:
     floor: Float64
     flagged: tuple[str, ...]
     scaler: Scaler
-    reason: str
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -92,7 +90,6 @@ class RowEncoder:
             "volatility_windows": list(self.volatility_windows),
             "flagged": list(self.flagged),
             "scaling": self.scaler.kind,
-            "reason": self.reason,
         }
         arrays = {"encoder/median": self.median, "encoder/floor": self.floor}
         return plain, arrays | self.scaler.to_arrays()
@@ -110,7 +107,6 @@ class RowEncoder:
             floor=arrays["encoder/floor"],
             flagged=tuple(plain["flagged"]),
             scaler=Scaler.from_arrays(plain["scaling"], arrays),
-            reason=plain["reason"],
         )
 
 
@@ -143,11 +139,7 @@ def fit_encoder(frame: SensorFrame, training_rows: Bool, stage: ChannelsStage) -
     rows = np.flatnonzero(training_rows)
     if not len(rows):
         raise DataError("no training row is left; see the counts of dropped rows")
-    if stage.use == "auto":
-        choice = choose_channels(frame, training_rows)
-        use, reason = choice.use, choice.reason
-    else:
-        use, reason = stage.use, "given in the pipeline"
+    use = choose_channels(frame, training_rows).use if stage.use == "auto" else stage.use
     sensors = tuple(n for n, v in frame.sensors.items() if np.isfinite(v[rows]).any())
     with_levels = "value" in use or not sensors
     texts = _training_levels(frame, rows) if with_levels else {}
@@ -165,7 +157,6 @@ def fit_encoder(frame: SensorFrame, training_rows: Bool, stage: ChannelsStage) -
         if "missing" in use
         else (),
         scaler=Scaler(stage.scaling, (), ()),
-        reason=reason,
     )
     return _fit_scales(raw, frame, training_rows, stage)
 

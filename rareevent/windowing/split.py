@@ -120,7 +120,7 @@ def split_rows(frame: SensorFrame, stage: SplitStage, reach: int, receptive_fiel
     """
     apart = receptive_field if stage.purge == "strict" else 0
     if stage.strategy == "by_asset":
-        return _by_asset(frame, stage, reach, apart)
+        return split_assets(frame, (*_part_shares(stage), 1.0), stage.seed, reach, apart)
     if stage.strategy == "random_leaky":
         return _random_leaky(frame, stage, reach)
     _refuse_ages(frame)
@@ -171,6 +171,43 @@ def split_by_clock(
     return Split("chronological", part, folds, edges, reach, apart, frame.time, frame.asset_starts)
 
 
+def split_assets(
+    frame: SensorFrame,
+    shares: tuple[float, ...],
+    seed: int,
+    reach: int,
+    apart: int,
+    start: float = 0.0,
+) -> Split:
+    """Part whole assets, in a seeded order.
+
+    Parameters
+    ----------
+    shares : shares of the assets before each validation fold, the test part, and its end
+    seed : of the order
+    start : share of the assets that is left out in front
+
+    Raises
+    ------
+    DataError
+        A part would be empty.
+    """
+    assets = len(frame.assets)
+    cuts = np.round(np.array([start, *shares]) * assets).astype(int)
+    if len(np.unique(cuts)) < len(cuts):
+        raise DataError(
+            f"{assets} assets are too few for training, {len(shares) - 2} validation folds and a"
+            " test part; give larger shares or set split.folds=1"
+        )
+    number = np.searchsorted(cuts, np.arange(assets), side="right") - 1
+    number[number > len(shares) - 1] = UNUSED
+    of_asset = np.empty(assets, np.int8)
+    of_asset[np.random.default_rng(seed).permutation(assets)] = number
+    part, none = of_asset[frame.asset], np.zeros(0, np.int64)
+    folds = len(shares) - 2
+    return Split("by_asset", part, folds, none, reach, apart, frame.time, frame.asset_starts)
+
+
 def part_of_events(frame: SensorFrame, split: Split, horizon: int, lead: int) -> Int8:
     """The `EventPart` of every event, int8 [k].
 
@@ -195,7 +232,8 @@ def part_of_events(frame: SensorFrame, split: Split, horizon: int, lead: int) ->
         part[inside > EventPart.TEST] = EventPart.UNOBSERVED
     elif split.strategy == "by_asset":
         of_asset = split.part[frame.asset_starts[:-1]][events.asset]
-        part = np.select([of_asset == TRAIN, of_asset == split.test], [0, 2], 1).astype(np.int8)
+        known = [of_asset == UNUSED, of_asset == TRAIN, of_asset == split.test]
+        part = np.select(known, [EventPart.UNOBSERVED, 0, 2], 1).astype(np.int8)
     part[(events.time < first) | (opens > last)] = EventPart.UNOBSERVED
     return part
 
@@ -204,22 +242,6 @@ def _part_shares(stage: SplitStage) -> tuple[float, ...]:
     """Shares of all rows (or assets) before each validation fold and before the test part."""
     shares = np.linspace(1 - stage.test - stage.validation, 1 - stage.test, stage.folds + 1)
     return tuple(shares.tolist())
-
-
-def _by_asset(frame: SensorFrame, stage: SplitStage, reach: int, apart: int) -> Split:
-    assets = len(frame.assets)
-    shuffled = np.random.default_rng(stage.seed).permutation(assets)
-    cuts = np.round(np.array(_part_shares(stage)) * assets).astype(int)
-    if len(np.unique([0, *cuts, assets])) < stage.folds + 3:
-        raise DataError(
-            f"{assets} assets are too few for training, {stage.folds} validation folds and a test"
-            " part; give larger shares or set split.folds=1"
-        )
-    of_asset = np.empty(assets, np.int8)
-    of_asset[shuffled] = np.searchsorted(cuts, np.arange(assets), side="right")
-    none = np.zeros(0, np.int64)
-    part = of_asset[frame.asset]
-    return Split("by_asset", part, stage.folds, none, reach, apart, frame.time, frame.asset_starts)
 
 
 def _random_leaky(frame: SensorFrame, stage: SplitStage, reach: int) -> Split:

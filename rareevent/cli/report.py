@@ -1,0 +1,26 @@
+"""`rareevent report`."""
+
+import click
+
+from rareevent.cli.console import example, json_option, print_json
+
+
+@click.command("report")
+@click.argument("run")
+@click.option(
+    "-o", "--output", required=True, type=click.Path(dir_okay=False), help="HTML file to write."
+)
+@json_option
+@example("rareevent report 3f2c9e... -o report.html")
+def command(run: str, output: str, as_json: bool) -> None:
+    """Write the HTML report of a run to a file that opens without a network.
+
+    RUN is a run id, as `rareevent runs` lists them.
+    """
+    from rareevent.jobs.report import report
+
+    path = report(run, output)
+    if as_json:
+        print_json({"run_id": run, "report": str(path)})
+    else:
+        click.echo(f"report written to {path}")

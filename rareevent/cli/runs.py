@@ -1,0 +1,41 @@
+"""`rareevent runs`."""
+
+import click
+
+from rareevent.cli.console import example, json_option, print_json
+
+
+@click.command("runs")
+@click.option("--experiment", help="Only runs of this experiment (a pipeline's name).")
+@click.option("--limit", default=20, show_default=True, help="Most runs shown.")
+@click.option("--compare", nargs=2, metavar="A B", help="Compare two runs on their test part.")
+@json_option
+@example("rareevent runs --experiment demo")
+def command(
+    experiment: str | None, limit: int, compare: tuple[str, str] | None, as_json: bool
+) -> None:
+    """List runs with their headline figures, or compare two of them.
+
+    With --compare, two run ids are compared on the same test rows, with intervals of the
+    differences and the verdict in words.
+    """
+    from rich.console import Console
+
+    from rareevent.jobs.runs import compare_runs, list_runs
+
+    if compare:
+        outcome = compare_runs(*compare)
+        if as_json:
+            print_json(outcome.to_json())
+            return
+        click.echo(outcome.verdict.sentence)
+        for line in outcome.verdict.details:
+            click.echo(line)
+        return
+    records = list_runs(experiment, limit=limit)
+    if as_json:
+        print_json([record.to_json() for record in records])
+        return
+    from rareevent.cli.tables import runs_table
+
+    Console().print(runs_table(records))

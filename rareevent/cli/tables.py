@@ -1,0 +1,104 @@
+"""Tables for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from rareevent.jobs.evaluate import EvaluationResult
+    from rareevent.jobs.train import TrainResult
+    from rareevent.tracking.listing import RunRecord
+
+_NAMES = {
+    "lstm": "stacked LSTM",
+    "logistic": "logistic regression",
+    "boosting": "gradient boosting",
+    "random": "alarms at random",
+}
+_ROWS: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("events caught", ("caught", "events"), "count"),
+    ("event recall", ("event_recall",), "percent"),
+    ("median lead time", ("lead_time_median_min", "lead_time_median_cycles"), "lead"),
+    ("false alarms", ("false_alarms",), "number"),
+    ("false alarms per event", ("false_alarms_per_event",), "number"),
+    ("false alarms per day", ("false_alarms_per_day",), "number"),
+    ("false alarms per 1,000 cycles", ("false_alarms_per_1000_cycles",), "number"),
+    ("alarms that were right", ("alarm_precision",), "percent"),
+    ("PR-AUC of rows", ("pr_auc",), "score"),
+    ("ROC-AUC of rows", ("roc_auc",), "score"),
+)
+
+
+def headline_table(result: TrainResult) -> Table:
+    """Events, lead time and false alarms of the model beside its baselines."""
+    ours = {n.removeprefix("test/"): v for n, v in result.metrics.items() if n.startswith("test/")}
+    columns = {"lstm": ours, **result.baselines}
+    test = result.split["test"]
+    return contenders(columns, f"test part, {test['from']} to {test['to']}")
+
+
+def evaluation_table(result: EvaluationResult) -> Table:
+    """The figures of one model."""
+    metrics = result.evaluation.metrics
+    return contenders({"lstm": metrics}, f"{result.model}, judged from {result.since} on")
+
+
+def contenders(columns: Mapping[str, Mapping[str, Any]], title: str) -> Table:
+    """One column per model, one row per figure that any of them has."""
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column("")
+    for name in columns:
+        table.add_column(_NAMES.get(name, name), justify="right")
+    for label, keys, kind in _ROWS:
+        cells = [_cell(metrics, keys, kind) for metrics in columns.values()]
+        if any(cell != "–" for cell in cells):
+            table.add_row(label, *cells)
+    return table
+
+
+def _cell(metrics: Mapping[str, Any], keys: Sequence[str], kind: str) -> str:
+    values = [metrics.get(key) for key in keys]
+    if kind == "count":
+        caught, events = values
+        return "–" if caught is None else f"{_short(caught)} of {events}"
+    if kind == "lead":
+        minutes, cycles = values
+        if minutes is not None:
+            return f"{minutes:,.0f} min"
+        return "–" if cycles is None else f"{cycles:,.0f} cycles"
+    value = values[0]
+    if value is None:
+        return "–"
+    return {"percent": f"{value:.0%}", "score": f"{value:.3f}"}.get(kind, _short(value))
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
+
+
+def runs_table(records: Sequence[RunRecord]) -> Table:
+    """Runs, newest first."""
+    table = Table(title="runs", title_justify="left", title_style="bold")
+    for name in ("run", "name", "status", "model", "caught", "false/event", "PR-AUC", "ROC-AUC"):
+        table.add_column(name, overflow="fold")
+    for record in records:
+        m = record.metrics
+        events = m.get("test/events")
+        recall = m.get("test/event_recall")
+        known = recall is not None and events
+        table.add_row(
+            record.run_id,
+            record.name,
+            record.status,
+            ", ".join(record.models),
+            f"{recall * events:.0f} of {events:.0f}" if known else "–",
+            *(_figure(m.get(f"test/{n}")) for n in ("false_alarms_per_event", "pr_auc", "roc_auc")),
+        )
+    return table
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"

@@ -1,0 +1,172 @@
+"""What a training run leaves behind: metrics, plots, predictions and the report's content."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rareevent.config import dump_pipeline
+from rareevent.jobs.judge import Judged
+from rareevent.jobs.learn import LSTM, Learned
+from rareevent.jobs.predictions import EVENTS, PREDICTIONS, event_table, prediction_table
+from rareevent.jobs.prepare import Prepared, dropped_rows
+from rareevent.report.content import RunReport, score_series
+from rareevent.report.page import render
+from rareevent.tracking.tracked import TrackedRun
+from rareevent.windowing.audit import Audit
+from rareevent.windowing.split import EventPart
+
+_SERIES_ASSETS = 12
+
+
+def epoch_metrics(learned: Learned) -> Iterator[tuple[int, dict[str, float]]]:
+    """(epoch, metrics) of the folds' fits and of the final one, averaged over members."""
+    watched = [m.history for fold in learned.folds for m in fold.members]
+    final = [m.history for m in learned.final.members]
+    for step in range(max(len(h) for h in (*watched, *final))):
+        now = [h[step] for h in watched if len(h) > step]
+        last = [h[step] for h in final if len(h) > step]
+        scores = [r.validation_pr_auc for r in now if r.validation_pr_auc is not None]
+        yield (
+            step + 1,
+            {
+                **_mean("epoch/train_loss", [r.loss for r in last]),
+                **_mean("epoch/gradient_norm", [r.gradient_norm for r in last]),
+                **_mean("epoch/validation_pr_auc", scores),
+            },
+        )
+
+
+def _mean(name: str, values: list[float]) -> dict[str, float]:
+    return {name: float(np.mean(values))} if values else {}
+
+
+def final_metrics(prepared: Prepared, learned: Learned, judged: Judged) -> dict[str, float | None]:
+    """Every final figure by its MLflow name, grouped by the part it was measured on."""
+    parts = split_summary(prepared, learned)
+    out: dict[str, float | None] = {f"train/{n}": v for n, v in judged.train.items()}
+    out["train/events"] = parts["train"]["events"]
+    out |= {f"validation/{n}": v for n, v in judged.validation[LSTM].metrics.items()}
+    out |= {f"test/{n}": v for n, v in judged.test[LSTM].metrics.items()}
+    blind = judged.without_feed.metrics
+    kept = ("event_recall", "false_alarms", "false_alarms_per_event", "alarm_precision", "roc_auc")
+    out |= {f"test_without_feed/{n}": blind.get(n) for n in kept}
+    for name, evaluation in judged.test.items():
+        if name != LSTM:
+            out |= {f"test_{name}/{n}": v for n, v in evaluation.metrics.items()}
+    return out | {f"test_random/{n}": v for n, v in judged.random.items()}
+
+
+def split_summary(prepared: Prepared, learned: Learned) -> dict[str, Any]:
+    """Rows, windows, events and span of each part; events on a boundary belong to none."""
+    split, frame = prepared.split, prepared.frame
+    ends = np.zeros(len(frame), bool)
+    ends[learned.final.windows.ends] = True
+    validation = (split.part > 0) & (split.part < split.test)
+    masks = {"train": split.part == 0, "validation": validation, "test": split.part == split.test}
+    summary: dict[str, Any] = {
+        name: {
+            "rows": int(rows.sum()),
+            "windows": int((rows & ends).sum()),
+            "positive_rows": int((rows & (prepared.labels.target == 1)).sum()),
+            "events": int((prepared.event_part == EventPart[name.upper()]).sum()),
+            "from": frame.clock.text(frame.time[rows].min()),
+            "to": frame.clock.text(frame.time[rows].max()),
+        }
+        for name, rows in masks.items()
+    }
+    summary["boundary_events"] = int((prepared.event_part == EventPart.BOUNDARY).sum())
+    summary["unobserved_events"] = int((prepared.event_part == EventPart.UNOBSERVED).sum())
+    return summary
+
+
+def run_report(
+    prepared: Prepared,
+    learned: Learned,
+    judged: Judged,
+    audit: Audit,
+    notes: tuple[str, ...],
+    run_id: str,
+    name: str,
+) -> RunReport:
+    """The content of the HTML report."""
+    frame, config = prepared.frame, prepared.config
+    parts = split_summary(prepared, learned)
+    return RunReport(
+        name=name,
+        run_id=run_id,
+        created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        verdict=judged.verdict.sentence,
+        model=judged.test[LSTM].to_json(),
+        clock=vars(frame.clock),
+        leaky=config.split.strategy == "random_leaky",
+        validation=judged.validation[LSTM].to_json(),
+        baselines={
+            **{n: e.to_json() for n, e in judged.test.items() if n != LSTM},
+            "random": {"metrics": dict(judged.random)},
+        },
+        comparisons=[{"words": words} for words in judged.verdict.details],
+        history=[[vars(r) for r in m.history] for m in learned.folds[-1].members],
+        quality=prepared.quality.to_json(),
+        audit=audit.to_json(),
+        split={n: p for n, p in parts.items() if isinstance(p, Mapping)},
+        dropped=dropped_rows(prepared, learned.final.short_history),
+        confidence=config.evaluate.confidence,
+        channels="; ".join(prepared.reasons.values()),
+        config_yaml=dump_pipeline(config, prepared.reasons),
+        series=_series(prepared, judged),
+        notes=notes,
+    )
+
+
+def _series(prepared: Prepared, judged: Judged) -> list[dict[str, Any]]:
+    scored = judged.scored[LSTM]
+    per_asset = judged.test[LSTM].per_asset
+    busiest = sorted(per_asset, key=lambda a: (-a["events"], -a["false_alarms"], a["asset"]))
+    return score_series(
+        prepared.frame.assets,
+        scored.asset,
+        scored.time,
+        scored.probability,
+        interval=prepared.frame.clock.interval,
+        shown=[a["asset"] for a in busiest[:_SERIES_ASSETS]],
+    )
+
+
+def save_artifacts(
+    run: TrackedRun, prepared: Prepared, learned: Learned, judged: Judged, report: RunReport
+) -> None:
+    """Report, plots and predictions, as artifacts of the run."""
+    run.save("report.html", render(report))
+    run.save("report.json", json.dumps(report.to_json(), allow_nan=False))
+    for name, png in _plots(report).items():
+        run.save(f"plots/{name}.png", png)
+    with tempfile.TemporaryDirectory(prefix="rareevent-") as folder:
+        write_predictions(Path(folder), prepared, judged, fold=0)
+        for name in (PREDICTIONS, EVENTS):
+            run.save_file(Path(folder) / name, "predictions")
+
+
+def write_predictions(folder: Path, prepared: Prepared, judged: Judged, *, fold: int) -> None:
+    """The test rows as every model scored them, and the events, as two Parquet files."""
+    import pyarrow.parquet as pq
+
+    frame = prepared.frame
+    rows = prediction_table(
+        judged.scored[LSTM],
+        {n: s for n, s in judged.scored.items() if n != LSTM},
+        frame.assets,
+        frame.clock,
+        fold=fold,
+        lookback=prepared.config.window.lookback,
+        horizon=prepared.labels.horizon,
+    )
+    events = event_table(judged.test[LSTM], frame.events, frame.assets, frame.clock, fold=fold)
+    pq.write_table(rows, folder / PREDICTIONS)
+    pq.write_table(events, folder / EVENTS)

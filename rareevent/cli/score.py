@@ -32,7 +32,7 @@ def command(model: str, source: str, output: str, events: str | None, as_json: b
         print_json(summary.to_json())
         return
     click.echo(
-        f"{summary.rows_scored:,} of {summary.rows_read:,} rows scored for {summary.assets:,} assets,"
+        f"{summary.rows_scored:,} of {summary.rows_read:,} rows scored, {summary.assets:,} assets,"
         f" {summary.alarms:,} alarms, {summary.first} to {summary.last}"
     )
     for reason, rows in summary.not_scored.items():

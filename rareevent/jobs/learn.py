@@ -23,7 +23,6 @@ from rareevent.jobs.prepare import Prepared
 from rareevent.jobs.progress import Progress
 from rareevent.lstm.cell import forward
 from rareevent.training.fit import EpochReport, FittedLSTM, fit_lstm
-from rareevent.training.schedule import epochs_for
 from rareevent.windowing.audit import Fit
 from rareevent.windowing.encode import RowEncoder, fit_encoder
 from rareevent.windowing.split import EventPart
@@ -166,9 +165,6 @@ def _fit_members(
     monitor: tuple[Windows, np.ndarray] | None,
     steps: _Steps,
 ) -> tuple[FittedLSTM, ...]:
-    epochs = config.train.epochs
-    if epochs == "auto":
-        epochs = epochs_for(len(windows), config.train.batch_size)
     members = []
     for member in range(config.model.members):
         members.append(
@@ -178,7 +174,7 @@ def _fit_members(
                 config.model,
                 config.train,
                 seed=config.train.seed + member,
-                epochs=epochs,
+                epochs=config.train.epochs,
                 monitor=monitor,
                 on_epoch=steps.epoch(member),
             )
@@ -236,12 +232,13 @@ def with_alarms(scored: Scored, policy: AlarmPolicy) -> Scored:
 
 
 def _shift(folds: tuple[PartFit, ...], name: str) -> float:
-    """What class weights and sampling added to the log-odds, on average over the folds."""
-    if name == LSTM:
-        shifts = [member.prior_shift for fold in folds for member in fold.members]
-    else:
-        shifts = [fold.baselines[name].prior_shift for fold in folds]
-    return float(np.mean(shifts))
+    """What class weights and sampling added to the log-odds, on average over members and folds.
+
+    Baselines have taken it off themselves.
+    """
+    if name != LSTM:
+        return 0.0
+    return float(np.mean([member.prior_shift for fold in folds for member in fold.members]))
 
 
 def _fold_name(part: int, folds: int) -> str:

@@ -18,6 +18,7 @@ from rareevent.jobs.predictions import EVENTS, PREDICTIONS, event_table, predict
 from rareevent.jobs.prepare import Prepared, dropped_rows
 from rareevent.report.content import RunReport, score_series
 from rareevent.report.page import render
+from rareevent.report.plots import draw_plots
 from rareevent.tracking.tracked import TrackedRun
 from rareevent.windowing.audit import Audit
 from rareevent.windowing.split import EventPart
@@ -145,7 +146,7 @@ def save_artifacts(
     """Report, plots and predictions, as artifacts of the run."""
     run.save("report.html", render(report))
     run.save("report.json", json.dumps(report.to_json(), allow_nan=False))
-    for name, png in _plots(report).items():
+    for name, png in draw_plots(report).items():
         run.save(f"plots/{name}.png", png)
     with tempfile.TemporaryDirectory(prefix="rareevent-") as folder:
         write_predictions(Path(folder), prepared, judged, fold=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import socket
@@ -111,22 +112,22 @@ def experiment_id(client: MlflowClient, home: Home, name: str) -> str:
     return found.experiment_id
 
 
-def wake_mlflow() -> ModuleType:
-    """Import MLflow, quietly: no chatter on stderr below a warning, no usage reports sent out.
+def wake_mlflow(module: str = "mlflow") -> ModuleType:
+    """Import MLflow, or a module of it, quietly: no chatter, no usage reports sent out.
 
+    What MLflow logs below a warning stays off stderr, and so do progress bars.
     `MLFLOW_LOGGING_LEVEL` and `MLFLOW_DISABLE_TELEMETRY` in the environment overrule.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     with warnings.catch_warnings():
-        # Deprecations inside MLflow's own dependencies are nothing a user can mend.
+        # What MLflow says about its own type hints and dependencies is nothing a user can mend.
         warnings.simplefilter("ignore")
-        import mlflow
-        import mlflow.pyfunc
+        awake = importlib.import_module(module)
     if "MLFLOW_LOGGING_LEVEL" not in os.environ:
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
-    return mlflow
+    return awake
 
 
 @contextmanager

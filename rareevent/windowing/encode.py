@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -69,9 +71,15 @@ class RowEncoder:
         """The row matrix, float32 [n, c], in the row order of the frame."""
         self._check(frame)
         out = np.empty((len(frame), len(self.channels)), np.float32)
-        for low, high, raw in _raw_blocks(self, frame):
-            for channel in range(len(raw)):
-                out[low:high, channel] = self.scaler.apply(channel, raw[channel])
+        raw = _RawChannels(self, frame)
+
+        def fill(block: tuple[int, int]) -> None:
+            out[slice(*block)] = self.scaler.apply(raw.block(*block)).T
+
+        # NumPy computes outside the interpreter's lock, and every block writes rows of its own.
+        with ThreadPoolExecutor(_threads()) as pool:
+            for _ in pool.map(fill, _row_blocks(len(frame))):
+                pass
         return out
 
     def _check(self, frame: SensorFrame) -> None:
@@ -177,8 +185,9 @@ def _fit_scales(
     raw: RowEncoder, frame: SensorFrame, training_rows: Bool, stage: ChannelsStage
 ) -> RowEncoder:
     layout = _layout(raw)
-    blocks = _raw_blocks(raw, frame, _blocks_to_sample(training_rows), log=False)
-    sample = np.concatenate([b[:, training_rows[low:high]] for low, high, b in blocks], axis=1).T
+    blocks, channels = _blocks_to_sample(training_rows), _RawChannels(raw, frame, log=False)
+    parts = [channels.block(*block)[:, training_rows[slice(*block)]] for block in blocks]
+    sample = np.concatenate(parts, axis=1).T
     floor = _floors(raw, layout, sample)
     for column, (_, (kind, sensor, _)) in enumerate(layout):
         if kind == "volatility":
@@ -209,6 +218,11 @@ def _blocks_to_sample(training_rows: Bool) -> list[tuple[int, int]]:
     return useful[::step]
 
 
+def _threads() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _row_blocks(rows: int) -> list[tuple[int, int]]:
     return [(low, min(low + _BLOCK, rows)) for low in range(0, rows, _BLOCK)]
 
@@ -232,29 +246,31 @@ def _layout(encoder: RowEncoder) -> list[tuple[str, tuple[str, int, int]]]:
     return out
 
 
-def _raw_blocks(
-    encoder: RowEncoder,
-    frame: SensorFrame,
-    ranges: list[tuple[int, int]] | None = None,
-    log: bool = True,
-) -> Iterator[tuple[int, int, Float64]]:
-    """Unscaled channels of row ranges: (low, high, float64 [c, high - low])."""
-    start = frame.segments.row_start()
-    start = np.where(start < 0, np.arange(len(frame)), start)
-    pairs = zip(encoder.sensors, encoder.median, strict=True)
-    filled = [fill_forward(frame.sensors[n], start, m) for n, m in pairs]
-    missing = [~np.isfinite(frame.sensors[n]) for n in encoder.flagged]
-    codes = [_recode(frame, name, levels) for name, levels in encoder.texts.items()]
-    for low, high in _row_blocks(len(frame)) if ranges is None else ranges:
-        left = max(0, low - encoder.memory)
-        position = np.arange(left, high) - start[left:high]
-        block = np.stack([v[left:high] for v in filled]) if filled else np.zeros((0, high - left))
-        block = np.clip(block, -LARGEST_READING, LARGEST_READING)
-        parts = _numeric_channels(encoder, block, position, log)
+class _RawChannels:
+    """Unscaled channels of a frame's rows, computed a block at a time."""
+
+    def __init__(self, encoder: RowEncoder, frame: SensorFrame, *, log: bool = True) -> None:
+        start = frame.segments.row_start()
+        self._encoder, self._log = encoder, log
+        self._start = np.where(start < 0, np.arange(len(frame)), start)
+        pairs = zip(encoder.sensors, encoder.median, strict=True)
+        self._filled = [fill_forward(frame.sensors[n], self._start, m) for n, m in pairs]
+        self._missing = [~np.isfinite(frame.sensors[n]) for n in encoder.flagged]
+        self._codes = [_recode(frame, name, levels) for name, levels in encoder.texts.items()]
+
+    def block(self, low: int, high: int) -> Float64:
+        """Channels of the rows low to high, float64 [c, high - low]."""
+        encoder, left = self._encoder, max(0, low - self._encoder.memory)
+        position = np.arange(left, high) - self._start[left:high]
+        block = np.empty((len(self._filled), high - left))
+        for sensor, values in enumerate(self._filled):
+            np.clip(values[left:high], -LARGEST_READING, LARGEST_READING, out=block[sensor])
+        parts = _numeric_channels(encoder, block, position, self._log)
         parts = [part[:, low - left :] for part in parts]
-        parts += [m[None, low:high].astype(np.float64) for m in missing]
-        parts += [_one_hot(c[low:high], len(x) + 1) for c, x in _with_levels(encoder, codes)]
-        yield low, high, np.concatenate(parts)
+        parts += [m[None, low:high].astype(np.float64) for m in self._missing]
+        pairs = zip(self._codes, encoder.texts.values(), strict=True)
+        parts += [_one_hot(codes[low:high], len(levels) + 1) for codes, levels in pairs]
+        return np.concatenate(parts)
 
 
 def _numeric_channels(
@@ -268,10 +284,6 @@ def _numeric_channels(
         ordered = [deviation[w] for w in encoder.volatility_windows]
         parts += [np.log(d + encoder.floor[:, None]) for d in ordered] if log else ordered
     return parts
-
-
-def _with_levels(encoder: RowEncoder, codes: list[Int64]) -> Iterator[tuple[Int64, tuple]]:
-    return zip(codes, encoder.texts.values(), strict=True)
 
 
 def _recode(frame: SensorFrame, name: str, levels: tuple[str, ...]) -> Int64:

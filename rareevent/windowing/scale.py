@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from rareevent.ingestion.frame import Float64
+from rareevent.ingestion.frame import Float32, Float64
 
 # Knots of the rank-to-normal map, evenly spaced in normal scores so that tails are resolved;
 # beyond +-3.2 lies 0.14 % of training rows, where ranks are too few to tell apart.
@@ -40,9 +40,12 @@ class Scaler:
     knots: tuple[Float64, ...]
     scores: tuple[Float64, ...]
 
-    def apply(self, channel: int, values: Float64) -> Float64:
-        """Scaled values of one channel, any shape."""
-        return np.interp(values, self.knots[channel], self.scores[channel])
+    def apply(self, block: Float64) -> Float32:
+        """Scaled channels, float32 [c, b], of unscaled ones, float64 [c, b]."""
+        out = np.empty(block.shape, np.float32)
+        for channel, (knots, scores) in enumerate(zip(self.knots, self.scores, strict=True)):
+            out[channel] = np.interp(block[channel], knots, scores)
+        return out
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Plain arrays: all knots and scores end to end, and each channel's number of them."""
@@ -81,7 +84,7 @@ def fit_scaler(
 
     >>> column = np.array([[0.0], [0.0], [0.0], [1.0]])
     >>> scaler = fit_scaler(column, "quantile", 5.0, np.array([False]))
-    >>> low, high = scaler.apply(0, np.array([0.0, 1.0]))
+    >>> low, high = scaler.apply(np.array([[0.0, 1.0]]))[0]
     >>> bool(low < 0 < high)
     True
     """

@@ -1,0 +1,90 @@
+"""What a scoring job reads: rows that fit the model, and what is known of events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rareevent.bundle import Bundle
+from rareevent.config import EventLog
+from rareevent.errors import DataError, ModelError
+from rareevent.ingestion import Quality, ingest_for_scoring
+from rareevent.ingestion.files import find_files
+from rareevent.ingestion.frame import SensorFrame
+from rareevent.ingestion.readers import read_names
+
+_LISTED = 12
+
+
+def read_input(
+    bundle: Bundle, source: str | Path | Sequence[Path], events: str | Path | None
+) -> tuple[SensorFrame, Quality]:
+    """The rows to score, cut into segments by gaps and, where there is a feed, by its events.
+
+    Raises
+    ------
+    ModelError
+        When the input lacks columns that the model reads.
+    DataError
+        When the input or the feed cannot be read.
+    """
+    stage = bundle.config.ingest
+    files = find_files(source, "input")
+    check_columns(bundle, read_names(files[0], stage), str(files[0]))
+    feed = None if events is None else event_feed(bundle, events)
+    return ingest_for_scoring(stage, files, bundle.clock, bundle.needs, feed, bundle.event_delay)
+
+
+def check_columns(bundle: Bundle, names: Sequence[str], where: str) -> None:
+    """Refuse an input that lacks what the model reads.
+
+    Raises
+    ------
+    ModelError
+        Names what is missing and all that the model needs.
+    """
+    stage = bundle.config.ingest
+    # An empty name stands for the nameless index column that pandas writes.
+    named = [name for name in (stage.time, stage.asset) if name]
+    missing = [name for name in (*named, *bundle.needs) if name not in names]
+    if not missing:
+        return
+    roles = f"time {stage.time!r}" + (f", asset {stage.asset!r}" if stage.asset else "")
+    raise ModelError(
+        f"{where}: does not fit the model: it lacks {_words(missing)}; the model needs {roles} and"
+        f" {_words(bundle.needs)}; received {_words(names)}"
+    )
+
+
+def event_feed(bundle: Bundle, path: str | Path) -> EventLog:
+    """How to read a file of known events: as in training, or with the columns of the rows.
+
+    A model trained with an event log knows its columns. Otherwise the time column is called as
+    that of the rows, or `time`, and where rows have an asset column, the feed has it too.
+
+    Raises
+    ------
+    DataError
+        When the file has no such columns.
+    """
+    stage = bundle.config.ingest
+    if isinstance(stage.events, EventLog):
+        return stage.events.model_copy(update={"source": str(path)})
+    files = find_files(path, "--events")
+    plain = stage.model_copy(update={"separator": ",", "header": True, "columns": None})
+    names = read_names(files[0], plain)
+    time = next((name for name in (stage.time, "time") if name in names), None)
+    missing = [f"a time column ({stage.time!r} or 'time')"] if time is None else []
+    if stage.asset is not None and stage.asset not in names:
+        missing.append(f"the asset column {stage.asset!r}")
+    if missing or time is None:
+        raise DataError(
+            f"{files[0]}: an event feed has one row per event; this one lacks"
+            f" {' and '.join(missing)}; received {_words(names)}"
+        )
+    return EventLog(source=str(path), time=time, asset=stage.asset)
+
+
+def _words(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_LISTED])
+    return shown if len(names) <= _LISTED else f"{shown} and {len(names) - _LISTED} more"

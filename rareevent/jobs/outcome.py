@@ -17,13 +17,13 @@ from rareevent.jobs.learn import LSTM, Learned
 from rareevent.jobs.predictions import EVENTS, PREDICTIONS, event_table, prediction_table
 from rareevent.jobs.prepare import Prepared, dropped_rows
 from rareevent.report.content import RunReport, score_series
+from rareevent.report.lanes import MOST_LANES, by_trouble
 from rareevent.report.page import render
 from rareevent.report.plots import draw_plots
+from rareevent.report.reading import read
 from rareevent.tracking.tracked import TrackedRun
 from rareevent.windowing.audit import Audit
 from rareevent.windowing.split import EventPart
-
-_SERIES_ASSETS = 12
 
 
 def epoch_metrics(learned: Learned) -> Iterator[tuple[int, dict[str, float]]]:
@@ -108,6 +108,7 @@ def run_report(
         clock=vars(frame.clock),
         leaky=config.split.strategy == "random_leaky",
         validation=judged.validation[LSTM].to_json(),
+        without_feed=judged.without_feed.to_json(),
         baselines={
             **{n: e.to_json() for n, e in judged.test.items() if n != LSTM},
             "random": {"metrics": dict(judged.random)},
@@ -127,16 +128,16 @@ def run_report(
 
 
 def _series(prepared: Prepared, judged: Judged) -> list[dict[str, Any]]:
+    """Scores over time of the assets that the report's timeline shows."""
     scored = judged.scored[LSTM]
-    per_asset = judged.test[LSTM].per_asset
-    busiest = sorted(per_asset, key=lambda a: (-a["events"], -a["false_alarms"], a["asset"]))
+    worst_first = by_trouble(read(judged.test[LSTM].to_json()))
     return score_series(
         prepared.frame.assets,
         scored.asset,
         scored.time,
         scored.probability,
         interval=prepared.frame.clock.interval,
-        shown=[a["asset"] for a in busiest[:_SERIES_ASSETS]],
+        shown=worst_first[:MOST_LANES],
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from rareevent.config import PipelineConfig
 from rareevent.errors import ConfigError, DataError
-from rareevent.ingestion import Quality, ingest
+from rareevent.ingestion import Quality, ingest, resolve_stage
 from rareevent.ingestion.frame import Bool, Fate, Int8, SensorFrame
 from rareevent.windowing.curve_shift import Labels, Status, curve_shift
 from rareevent.windowing.drift import choose_channels
@@ -73,6 +73,8 @@ def prepare(config: PipelineConfig) -> Prepared:
         When a setting does not fit the data.
     """
     frame, quality = ingest(config.ingest)
+    stage = resolve_stage(config.ingest, frame, quality)
+    config = config.model_copy(update={"ingest": stage})
     labels, targets, reach = label_rows(frame, config)
     split = split_rows(frame, config.split, reach, receptive_field(config))
     part = part_of_events(frame, split, labels.horizon, labels.lead)

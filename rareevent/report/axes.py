@@ -96,7 +96,7 @@ class Panel:
 def panel(width: float, height: float, across: Axis, up: Axis) -> Panel:
     """Axes for a drawing of this size: horizontal grid only, labels with units."""
     left = 14 + 7.2 * max(len(words) for _, words in up.ticks)
-    x = Scale(across.low, across.high, left, width - 16)
+    x = Scale(across.low, across.high, left, width - 20)
     y = Scale(up.low, up.high, height - 46, 30)
     rows = [
         line(x.start, y(v), x.end, y(v), "base" if v == up.low else "grid")

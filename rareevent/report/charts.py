@@ -1,34 +1,34 @@
-"""The report's charts: trade-off, precision–recall, reliability, lead times, training, intervals."""
+"""The charts: trade-off, precision and recall, reliability, lead times, training, intervals."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from rareevent.report.axes import Axis, Panel, Scale, axis, panel
+from rareevent.report.axes import Axis, Panel, Scale, axis, nice_step, panel
 from rareevent.report.content import Json
-from rareevent.report.reading import Judged, Pair
+from rareevent.report.reading import Judged, Pair, Rival
 from rareevent.report.svg import drawing, el, line, mark, path, rect, text
 from rareevent.report.words import Times, number, percent, percent_range, plural
 
-WIDTH, HEIGHT = 480, 330
-SERIES_STYLES = ("other-1", "other-2", "other-3", "other-4")
+WIDTH, HEIGHT = 440, 310
+_SPIKE = 0.02  # recall below which precision is that of a handful of rows
+_NEARLY = 0.9
+_FEWEST_BARS = 6
 
 
 def tradeoff_chart(
-    model: Judged,
-    others: Mapping[str, Judged],
-    chosen: Pair | None,
-    times: Times,
+    model: Judged, others: Sequence[Rival], chosen: Pair | None, times: Times
 ) -> Markup | None:
     """Event recall against false alarms, one curve per model, the chosen point as a ring.
 
     Parameters
     ----------
-    others : name -> baseline; those without a curve are drawn as one point
+    others : those without a curve are drawn as one point
     chosen : (false alarm rate, event recall) of the alarm policy in use
 
     Returns
@@ -38,24 +38,32 @@ def tradeoff_chart(
     points = curve_points(model, times)
     if not points:
         return None
-    reach = chosen[0] if chosen else 0.0
-    reach = max([reach, *(p[0] for p in map(operating_point, others.values(), _each(times)) if p)])
-    most = max(x for x, _ in points)
-    high = min(most, 3 * reach) if reach > 0 else most
-    across = axis(0, high or 1.0, f"false alarms {times.rate_words}")
+    ends = [(other, operating_point(other.judged, times)) for other in others]
+    high = tradeoff_reach(points, [chosen, *(end for _, end in ends)])
+    across = axis(0, high, f"false alarms {times.rate_words}")
     place = panel(WIDTH, HEIGHT, across, axis(0, 1, "events caught", as_percent=True))
     parts: list[str] = [place.furniture]
-    for style, other in zip(SERIES_STYLES, others.values(), strict=False):
-        parts.append(path(_inside(curve_points(other, times), place), f"curve {style}"))
+    for other in others:
+        curve = _inside(curve_points(other.judged, times), place)
+        parts.append(path(curve, f"curve {other.style}"))
     parts.append(path(_inside(points, place), "curve model"))
-    for style, (name, other) in zip(SERIES_STYLES, others.items(), strict=False):
-        parts += _operating(place, operating_point(other, times), f"dot {style}", name, times)
+    for other, end in ends:
+        parts += _operating(place, end, f"dot {other.style}", other.name, times)
     parts += _operating(place, chosen, "dot model chosen", "chosen point", times)
     return drawing(WIDTH, HEIGHT, "Events caught against false alarms", parts, "plot")
 
 
-def _each(times: Times) -> list[Times]:
-    return [times] * 16
+def tradeoff_reach(points: Sequence[Pair], ends: Sequence[Pair | None]) -> float:
+    """How far to draw the trade-off: three times beyond the points in use, where there are any.
+
+    Without a false alarm at them, as far as the curve still climbs.
+    """
+    most = max(x for x, _ in points)
+    used = max((end[0] for end in ends if end is not None), default=0.0)
+    if used <= 0:
+        top = max(y for _, y in points)
+        used = min(x for x, y in points if y >= _NEARLY * top) / 2
+    return min(most, 3 * used) or most or 1.0
 
 
 def curve_points(judged: Judged, times: Times) -> list[Pair]:
@@ -76,6 +84,7 @@ def _inside(points: Sequence[Pair], place: Panel) -> list[Pair]:
     pixels: list[Pair] = []
     for x, y in points:
         if not place.x.holds(x):
+            pixels += [(place.x.end, pixels[-1][1])] if pixels else []
             break
         if pixels:
             pixels.append((place.x(x), pixels[-1][1]))
@@ -93,31 +102,30 @@ def _operating(
     return [mark("circle", place.x(point[0]), place.y(point[1]), 5, style, tip)]
 
 
-def pr_chart(
-    model: Judged, others: Mapping[str, Judged], prevalence: float | None
-) -> Markup | None:
+def pr_chart(model: Judged, others: Sequence[Rival], prevalence: float | None) -> Markup | None:
     """Precision against recall of rows; guessing gives the dashed prevalence line."""
     if not model.pr:
         return None
-    drawn = [model, *others.values()]
-    high = max(p for one in drawn for r, p in one.pr if r >= 0.02) if drawn else 1.0
+    drawn = [model, *(other.judged for other in others)]
+    # The first few rows make a spike that would flatten everything else.
+    high = max((p for one in drawn for r, p in one.pr if r >= _SPIKE), default=0.0)
     high = min(1.0, max(1.05 * high, 2 * (prevalence or 0.0), 1e-3))
     up = axis(0, high, "precision of rows", as_percent=True)
     place = panel(WIDTH, HEIGHT, axis(0, 1, "recall of rows", as_percent=True), up)
     parts: list[str] = [place.furniture]
+    for other in others:
+        parts.append(path(_clipped(other.judged.pr, place), f"curve {other.style}"))
+    parts.append(path(_clipped(model.pr, place), "curve model"))
     if prevalence is not None and place.y.holds(prevalence):
         y = place.y(prevalence)
         parts.append(line(place.x.start, y, place.x.end, y, "threshold"))
         words = f"prevalence {percent(prevalence)}"
-        parts.append(text(place.x.end, y - 6, words, "note", "end"))
-    for style, other in zip(SERIES_STYLES, others.values(), strict=False):
-        parts.append(path(_clipped(other.pr, place), f"curve {style}"))
-    parts.append(path(_clipped(model.pr, place), "curve model"))
+        parts.append(text(place.x.start + 6, y - 6, words, "label"))
     return drawing(WIDTH, HEIGHT, "Precision against recall", parts, "plot")
 
 
 def _clipped(points: Sequence[Pair], place: Panel) -> list[Pair]:
-    return [(place.x(x), place.y(min(y, place.y.high))) for x, y in sorted(points)]
+    return [(place.x(x), place.y(min(y, place.y.high))) for x, y in points]
 
 
 def reliability_chart(bins: Sequence[Json]) -> Markup | None:
@@ -125,19 +133,21 @@ def reliability_chart(bins: Sequence[Json]) -> Markup | None:
 
     Parameters
     ----------
-    bins : records with `predicted`, `observed`, `rows` and, where known, `low`, `high`
+    bins : records with `mean_probability`, `observed`, `rows`
     """
-    known = [b for b in bins if b.get("predicted") is not None and b.get("observed") is not None]
+    known = [
+        b for b in bins if b.get("mean_probability") is not None and b.get("observed") is not None
+    ]
     if not known:
         return None
-    high = max(max(b["predicted"], b["observed"]) for b in known)
+    high = max(max(b["mean_probability"], b["observed"]) for b in known)
     both = axis(0, min(1.0, 1.05 * high) or 1.0, "", as_percent=True)
     across = Axis(both.low, both.high, both.ticks, "forecast probability")
     up = Axis(both.low, both.high, both.ticks, "observed frequency")
     place = panel(WIDTH, HEIGHT, across, up)
     diagonal = line(place.x.start, place.y.start, place.x.end, place.y.end, "threshold")
     dots = [_reliability_dot(place, b) for b in known]
-    points = sorted((place.x(b["predicted"]), place.y(b["observed"])) for b in known)
+    points = sorted((place.x(b["mean_probability"]), place.y(b["observed"])) for b in known)
     parts = [place.furniture, diagonal, path(points, "curve model thin"), *dots]
     return drawing(WIDTH, HEIGHT, "Observed frequency against forecast probability", parts, "plot")
 
@@ -145,12 +155,12 @@ def reliability_chart(bins: Sequence[Json]) -> Markup | None:
 def _reliability_dot(place: Panel, one: Json) -> Markup:
     rows = int(one.get("rows") or 0)
     tip = (
-        f"forecast {percent(one['predicted'])}, observed {percent(one['observed'])}"
+        f"forecast {percent(one['mean_probability'])}, observed {percent(one['observed'])}"
         f" in {plural(rows, 'row')}"
     )
-    size = 3 + min(4.0, math.log10(max(rows, 1)))
+    size = 2.5 + 0.6 * min(5.0, math.log10(max(rows, 1)))
     return mark(
-        "circle", place.x(one["predicted"]), place.y(one["observed"]), size, "dot model", tip
+        "circle", place.x(one["mean_probability"]), place.y(one["observed"]), size, "dot model", tip
     )
 
 
@@ -162,7 +172,9 @@ def lead_chart(leads: Sequence[float], times: Times) -> Markup | None:
     counts = Counter(int(lead / width + 1e-9) for lead in leads)
     last = max(counts)
     unit = "min" if times.dated else "cycles"
-    across = axis(0, (last + 1) * width, f"lead time of caught events, {unit}", about=6)
+    across = axis(
+        0, max(last + 1, _FEWEST_BARS) * width, f"lead time of caught events, {unit}", about=6
+    )
     most = max(counts.values())
     up = axis(0, most, "events", about=min(4, most))
     place = panel(WIDTH, HEIGHT, across, up)
@@ -177,9 +189,9 @@ def lead_chart(leads: Sequence[float], times: Times) -> Markup | None:
 
 
 def _bin_width(leads: Sequence[float]) -> float:
-    span = max(leads) or 1.0
-    power = 10.0 ** math.floor(math.log10(span / 12))
-    return next(power * m for m in (1, 2, 5, 10) if power * m * 12 >= span * 0.999999)
+    """A round width for about twelve bars, no finer than the leads themselves are."""
+    apart = [b - a for a, b in itertools.pairwise(sorted(set(leads)))]
+    return max(nice_step(max(leads) or 1.0, 12), min(apart, default=0.0))
 
 
 def training_chart(history: Sequence[Sequence[Json]], key: str, label: str) -> Markup | None:
@@ -191,27 +203,19 @@ def training_chart(history: Sequence[Sequence[Json]], key: str, label: str) -> M
     values = [y for one in lines for _, y in one]
     if not values:
         return None
-    epochs = max(x for one in lines for x, _ in one)
-    ticks = axis(1, max(epochs, 2), "epoch", about=6).ticks
-    whole = tuple((v, w) for v, w in ticks if v == int(v) and 1 <= v <= max(epochs, 2))
-    across = Axis(1, max(epochs, 2), whole, "epoch")
+    last = max(2, *(int(x) for one in lines for x, _ in one))
+    stride = max(1, round(nice_step(last, 8)))
+    ticks = tuple((float(e), str(e)) for e in range(1, last + 1) if e == 1 or e % stride == 0)
+    across = Axis(1, last, ticks, "epoch")
     slack = 0.06 * (max(values) - min(values) or max(values) or 1.0)
     up = axis(max(0.0, min(values) - slack), max(values) + slack, label)
     place = panel(WIDTH, HEIGHT, across, up)
     parts: list[str] = [place.furniture]
-    for number_, one in enumerate(lines, 1):
+    for member, one in enumerate(lines, 1):
         parts.append(path([(place.x(x), place.y(y)) for x, y in one], "curve model thin"))
-        parts += [
-            mark(
-                "circle",
-                place.x(x),
-                place.y(y),
-                3,
-                "dot model",
-                f"member {number_}, epoch {x:.0f}: {number(y)}",
-            )
-            for x, y in one
-        ]
+        for x, y in one:
+            tip = f"member {member}, epoch {x:.0f}: {number(y)}"
+            parts.append(mark("circle", place.x(x), place.y(y), 3, "dot model", tip))
     return drawing(WIDTH, HEIGHT, f"{label} by epoch", parts, "plot")
 
 

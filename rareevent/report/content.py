@@ -21,19 +21,20 @@ class RunReport:
     Attributes
     ----------
     name, run_id, created : what was run, under which id, and when (text, shown as it is)
-    verdict : the answer in one sentence; composed from the figures where empty
+    verdict : how it compares, in one sentence: `Verdict.sentence`
     model : `Evaluation.to_json()` of the model on the test part
     clock : kind ("datetime" or "age") and interval (ticks)
-    policy : `AlarmPolicy.to_json()`: threshold, k, n, silence
     leaky : whether the split was random, so that a loud banner says what the figures are worth
     validation : the evaluation on validation, out of fold
-    baselines : name -> evaluation of that baseline on the test part
-    comparisons : baseline, metric, difference, low, high, words
+    without_feed : the model on the test part, scored without knowing of past events
+    baselines : name -> evaluation of that baseline on the test part; metrics alone suffice
+    comparisons : records whose `words` compare the model with one baseline in a sentence
     history : per member a list of epochs: epoch, loss, validation_pr_auc, gradient_norm
     quality : `Quality.to_json()`
-    audit : mode, checks (name, passed, detail)
+    audit : `Audit.to_json()`: mode, checks (name, passed, detail), warnings
     split : part -> rows, windows, events, from, to
     dropped : reason -> rows without a window
+    confidence : of every interval shown
     channels : why the model sees what it sees, in words
     config_yaml : the resolved pipeline
     series : per shown asset the scores over time, see `score_series`
@@ -46,9 +47,9 @@ class RunReport:
     verdict: str
     model: Json
     clock: Json = field(default_factory=lambda: {"kind": "datetime"})
-    policy: Json | None = None
     leaky: bool = False
     validation: Json | None = None
+    without_feed: Json | None = None
     baselines: Mapping[str, Json] = field(default_factory=dict)
     comparisons: Sequence[Json] = ()
     history: Sequence[Sequence[Json]] = ()
@@ -56,13 +57,14 @@ class RunReport:
     audit: Json | None = None
     split: Json = field(default_factory=dict)
     dropped: Mapping[str, int] = field(default_factory=dict)
+    confidence: float = 0.95
     channels: str = ""
     config_yaml: str = ""
     series: Sequence[Json] = ()
     notes: Sequence[str] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data; `from_json` gives an equal report."""
+        """Plain data; what `from_json` makes of it draws the same page."""
         return asdict(self)
 
     @classmethod

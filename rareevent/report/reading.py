@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from rareevent.report.content import Json
-from rareevent.report.words import as_tick
 
 Pair = tuple[float, float]
 
@@ -32,7 +31,7 @@ class EventMark:
 
 @dataclass(frozen=True)
 class AlarmMark:
-    """An alarm and its judgement: caught (or repeat), late, false, or unjudged."""
+    """An alarm and its judgement: catch, repeat, late, false or boundary."""
 
     asset: str
     time: int
@@ -47,6 +46,9 @@ class Judged:
     ----------
     curve : trade-off points, in ascending order of false alarms
     pr : recall and precision of rows, one pair per point
+    blocks : kind and count of what intervals resample
+    policy : threshold, k, n, silence
+    unlisted : alarms that were too many to list
     """
 
     metrics: Mapping[str, Any]
@@ -57,14 +59,46 @@ class Judged:
     curve: tuple[Json, ...]
     reliability: tuple[Json, ...]
     pr: tuple[Pair, ...]
+    blocks: Json
+    policy: Json
+    unlisted: int
 
     def count(self, outcome: str) -> int:
         """Number of events with this outcome."""
         return sum(event.outcome == outcome for event in self.events)
 
     def interval(self, metric: str) -> Pair | None:
-        """The interval of a metric, None where there is none."""
-        return self.intervals.get(metric)
+        """The interval of a metric, None where there is none; for event recall the exact one."""
+        exact = self.intervals.get(f"{metric}_exact")
+        return exact if exact is not None else self.intervals.get(metric)
+
+
+MODEL_NAMES = {
+    "random": "Alarms at random",
+    "logistic": "Logistic regression",
+    "boosting": "Gradient boosting",
+}
+CHANCE = "chance"
+_STYLES = ("other-1", "other-2", "other-3", "other-4")
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A baseline: its name for people, the CSS class of its curve and dots, its evaluation."""
+
+    name: str
+    style: str
+    judged: Judged
+
+
+def rivals(baselines: Mapping[str, Json]) -> list[Rival]:
+    """Baselines in the order given; alarms at random look like chance, the others differ."""
+    out: list[Rival] = []
+    for key, evaluation in baselines.items():
+        models = sum(rival.style != CHANCE for rival in out)
+        style = CHANCE if key == "random" else _STYLES[models % len(_STYLES)]
+        out.append(Rival(MODEL_NAMES.get(key, key), style, read(evaluation)))
+    return out
 
 
 def read(evaluation: Json | None) -> Judged:
@@ -80,6 +114,9 @@ def read(evaluation: Json | None) -> Judged:
         curve=tuple(curve),
         reliability=tuple(records(data.get("reliability"))),
         pr=tuple((p["recall"], p["precision"]) for p in records(data.get("pr_curve"))),
+        blocks=data.get("blocks") or {},
+        policy=data.get("policy") or {},
+        unlisted=int(data.get("alarms_not_listed") or 0),
     )
 
 
@@ -111,7 +148,7 @@ def _pair(value: Sequence[float] | None) -> Pair | None:
 def _event(data: Json) -> EventMark:
     return EventMark(
         asset=str(data["asset"]),
-        time=as_tick(data["time"]),
+        time=int(data["tick"]),
         outcome=str(data["outcome"]),
         lead=data.get("lead_time"),
         late=bool(data.get("late")),
@@ -119,4 +156,4 @@ def _event(data: Json) -> EventMark:
 
 
 def _alarm(data: Json) -> AlarmMark:
-    return AlarmMark(str(data["asset"]), as_tick(data["time"]), str(data["judgement"]))
+    return AlarmMark(str(data["asset"]), int(data["tick"]), str(data["judgement"]))

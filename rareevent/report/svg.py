@@ -105,11 +105,12 @@ def mark(kind: str, x: float, y: float, size: float, style: str, tip: str = "") 
 
 
 def drawing(width: float, height: float, label: str, children: Iterable[str], style: str) -> Markup:
-    """The svg element; scales with its box and is read out as one image with `label`."""
+    """The svg element, as wide as its box; read out as one image with `label`, or not at all."""
     frame = {
         "viewBox": f"0 0 {_plain(width)} {_plain(height)}",
         "class": f"chart {style}".strip(),
-        "role": "img",
-        "aria-label": label,
+        "role": "img" if label else None,
+        "aria-label": label or None,
+        "aria-hidden": None if label else "true",
     }
     return el("svg", frame, children)

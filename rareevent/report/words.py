@@ -30,7 +30,7 @@ def number(value: float | None) -> str:
         return f"{sign}{size:,.0f}"
     if size >= 1:
         return f"{sign}{size:.{1 if size >= 10 else 2}f}".rstrip("0").rstrip(".")
-    return f"{sign}{size:.3f}" if size >= 0.001 else f"{sign}{size:.1g}"
+    return f"{sign}{size:.3f}".rstrip("0") if size >= 0.001 else f"{sign}{size:.1g}"
 
 
 def percent(value: float | None) -> str:
@@ -62,19 +62,44 @@ def percent_range(pair: tuple[float, float] | None) -> str:
     return f"{low}–{high}{SPACE}%"
 
 
-def number_range(pair: tuple[float, float] | None) -> str:
-    """An interval of numbers; "to" where a sign would run into the dash.
+def count(value: float | None) -> str:
+    """A count; an expected one, which need not be whole, to one place.
 
     Examples
     --------
-    >>> number_range((0.011, 0.3)), number_range((-0.02, 0.035))
-    ('0.011–0.300', '−0.020 to 0.035')
+    >>> count(12), count(4.347), count(None)
+    ('12', '4.3', '–')
+    """
+    if value is None or value == int(value):
+        return number(value)
+    return f"{value:,.1f}"
+
+
+def score(value: float | None) -> str:
+    """An area or a score between 0 and 1, to three places, so that columns line up.
+
+    Examples
+    --------
+    >>> score(0.7), score(-0.0214), score(None)
+    ('0.700', '−0.021', '–')
+    """
+    if value is None or value != value:
+        return NONE
+    return f"{value:.3f}".replace("-", "−")
+
+
+def score_range(pair: tuple[float, float] | None) -> str:
+    """An interval of scores; "to" where a sign would run into the dash.
+
+    Examples
+    --------
+    >>> score_range((0.011, 0.3)), score_range((-0.02, 0.035)), score_range(None)
+    ('0.011–0.300', '−0.020 to 0.035', '')
     """
     if pair is None:
         return ""
-    low, high = pair
-    joint = " to " if low < 0 else "–"
-    return f"{number(low)}{joint}{number(high)}"
+    joint = " to " if pair[0] < 0 else "–"
+    return joint.join(map(score, pair))
 
 
 def minutes(value: float | None) -> str:
@@ -162,7 +187,7 @@ def as_datetime(tick: int) -> datetime:
     return _EPOCH + timedelta(microseconds=int(tick))
 
 
-def as_tick(value: object) -> int:
+def as_tick(value: int | str) -> int:
     """A time as ticks: whole ticks as they are, ISO text as microseconds since 1970.
 
     Raises
@@ -176,7 +201,7 @@ def as_tick(value: object) -> int:
     (7, 1000000, 42)
     """
     if not isinstance(value, str):
-        return int(value)  # type: ignore[call-overload]
+        return int(value)
     if value.strip().lstrip("-").isdigit():
         return int(value)
     when = datetime.fromisoformat(value)

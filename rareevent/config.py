@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -98,12 +99,20 @@ class EventLog(Stage):
     time_format: str | None = None
 
 
+def _moment_as_text(value: Any) -> Any:
+    # YAML reads an unquoted 2024-05-01 as a date, and 2024-05-01 06:00:00 as a datetime.
+    return value.isoformat() if isinstance(value, date) else value
+
+
+Moment = Annotated[int | str, BeforeValidator(_moment_as_text)]
+
+
 class Interval(Stage):
     """A closed stretch of time that is neither trained on nor counted, such as a planned stop."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-    start: int | str = Field(alias="from")
-    end: int | str = Field(alias="to")
+    start: Moment = Field(alias="from")
+    end: Moment = Field(alias="to")
     asset: str | None = None
 
 

@@ -20,6 +20,9 @@ Int64 = NDArray[np.int64]
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
+# The name of the time format that is no strptime format, as pandas has it.
+ISO = "ISO8601"
+
 
 class Fate(IntEnum):
     """What became of a row: its place in a segment, or the one reason why it has none."""
@@ -105,6 +108,10 @@ class Events:
     def __len__(self) -> int:
         return len(self.time)
 
+    def take(self, which: Bool) -> Events:
+        """Some of the events, by a mask bool [k]."""
+        return Events(self.asset[which], self.time[which], self.kind[which], self.kinds)
+
     @classmethod
     def none(cls) -> Events:
         """No event known."""
@@ -159,6 +166,7 @@ class SensorFrame:
     texts : name -> TextColumn
     asset_starts : int64 [a + 1], row range of each asset
     source_sha256 : digest of the input bytes, file by file, in order
+    max_gap, recovery : ticks, what the segments were cut with
     """
 
     assets: tuple[str, ...]
@@ -171,6 +179,8 @@ class SensorFrame:
     segments: Segments
     source_sha256: str = ""
     asset_starts: Int64 = field(default_factory=lambda: np.zeros(1, np.int64))
+    max_gap: int = 0
+    recovery: int = 0
 
     def __len__(self) -> int:
         return len(self.time)

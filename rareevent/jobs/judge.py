@@ -18,7 +18,7 @@ from rareevent.evaluation.scored import Scored
 from rareevent.evaluation.verdict import Verdict, give_verdict
 from rareevent.ingestion import without_feed
 from rareevent.ingestion.frame import Bool, Int64
-from rareevent.jobs.learn import LSTM, Learned, as_scored, with_alarms
+from rareevent.jobs.learn import LSTM, Learned, as_scored, events_of, with_alarms
 from rareevent.jobs.prepare import Prepared
 from rareevent.scoring.engine import score_frame
 from rareevent.windowing.split import EventPart
@@ -100,14 +100,6 @@ def scores_as_scored(prepared: Prepared, bundle: Bundle, *, feed: bool) -> Whole
         prepared.frame, prepared.labels, out.row, out.segment, out.probability, out.alarm
     )
     return WholeFrame(out.row, scored)
-
-
-def events_of(prepared: Prepared, part: EventPart, rows: Bool) -> tuple[Bool, Bool]:
-    """Events counted in a part, and those with a positive row in it that it holds only partly."""
-    labels = prepared.labels
-    here = np.zeros(len(prepared.event_part), bool)
-    here[labels.event[rows & (labels.target == 1)]] = True
-    return prepared.event_part == part, here & (prepared.event_part == EventPart.BOUNDARY)
 
 
 def evaluate_part(

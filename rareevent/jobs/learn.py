@@ -193,7 +193,7 @@ def _choose(prepared: Prepared, folds: tuple[PartFit, ...], name: str) -> Chosen
     target = prepared.labels.target[row]
     calibration = fit_calibration(logit, target, shift=_shift(folds, name))
     scored = as_scored(prepared, row, calibration.apply(logit))
-    counted = prepared.event_part == EventPart.VALIDATION
+    counted, _ = events_of(prepared, EventPart.VALIDATION, _choosing(prepared))
     fitted = fit_policy(
         scored,
         counted,
@@ -216,6 +216,19 @@ def _forward_scores(
     row, logit = np.concatenate(rows), np.concatenate(logits)
     order = np.argsort(row, kind="stable")
     return row[order], logit[order]
+
+
+def events_of(prepared: Prepared, part: EventPart, rows: Bool) -> tuple[Bool, Bool]:
+    """Events counted in a part, and those with a positive row in it that it holds only partly.
+
+    The leaky random split tears every event apart; there, those with a row in the part count.
+    """
+    labels = prepared.labels
+    here = np.zeros(len(prepared.event_part), bool)
+    here[labels.event[rows & (labels.target == 1)]] = True
+    if prepared.split.strategy == "random_leaky":
+        return here, np.zeros(len(here), bool)
+    return prepared.event_part == part, here & (prepared.event_part == EventPart.BOUNDARY)
 
 
 def as_scored(prepared: Prepared, row: Int64, probability: Float64) -> Scored:

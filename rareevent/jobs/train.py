@@ -87,7 +87,8 @@ def train(
     prepared = prepare(config)
     require_events(prepared)
     prepared = fill_auto(prepared)
-    for text in prepared.reasons.values():
+    warnings = _warnings(prepared)
+    for text in (*warnings, *prepared.reasons.values()):
         progress.log(text)
     with training_run(config.name, run_name(config), home=home, tags=_tags(config)) as run:
         _describe_inputs(run, prepared)
@@ -101,7 +102,7 @@ def train(
         bundle = make_bundle(prepared, learned, run.run_id)
         progress.log("judging on the test part")
         judged = judge_test(prepared, learned, bundle)
-        notes = (*notes, *_policy_notes(learned))
+        notes = (*warnings, *notes, *_policy_notes(learned))
         metrics = final_metrics(prepared, learned, judged)
         run.metrics(metrics)
         run.tags({"verdict": judged.verdict.sentence})
@@ -231,10 +232,27 @@ def absolute(config: PipelineConfig) -> PipelineConfig:
     return config.model_copy(update={"ingest": ingest.model_copy(update=changes)})
 
 
+def _warnings(prepared: Prepared) -> tuple[str, ...]:
+    """What a reader of any figure must know before it."""
+    split = (
+        (
+            "The split is random: windows of the test part share rows with training windows, so"
+            " every figure is flattered by leakage and says nothing about new data.",
+        )
+        if leaky(prepared.config)
+        else ()
+    )
+    return (*split, *(_sentence(note) for note in prepared.quality.notes))
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:].rstrip('.')}."
+
+
 def _policy_notes(learned: Learned) -> tuple[str, ...]:
     chosen = learned.chosen[LSTM]
     found = (chosen.fitted.note, chosen.calibration.note)
-    return tuple(f"{text[0].upper()}{text[1:]}." for text in found if text)
+    return tuple(_sentence(text) for text in found if text)
 
 
 def _log_model(

@@ -1,0 +1,244 @@
+"""The time column as ticks: microseconds since 1970, or the whole steps of an age."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rareevent.errors import DataError
+from rareevent.ingestion.arrow_casts import cast_or_none
+from rareevent.ingestion.frame import ISO, Bool, Int64
+from rareevent.ingestion.time_formats import Reading, infer_formats, read_format, read_iso
+
+_EPOCHS = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
+_EXAMPLES = 3
+KIND_WORDS = {"datetime": "points in time", "age": "whole numbers (an age)"}
+# Whole numbers that more likely are dates, 19000101 to 21001231, or seconds of an epoch since 2001.
+_DATE_LIKE = (19_000_101, 21_001_231)
+_EPOCH_LIKE = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a column's values stand, for errors.
+
+    Attributes
+    ----------
+    column : its name
+    row : from the index of a value to words such as "data.csv, row 17"
+    key : the configuration key of its format
+    """
+
+    column: str
+    row: Callable[[int], str]
+    key: str = "ingest.time_format"
+
+
+@dataclass(frozen=True)
+class Times:
+    """A time column, read.
+
+    Attributes
+    ----------
+    kind : "datetime" or "age"
+    ticks : int64 [n], microseconds since 1970, or steps
+    local : they are wall-clock times without an offset from UTC
+    format : how text was read; None where the column was no text
+    notes : what is worth knowing
+    """
+
+    kind: Literal["datetime", "age"]
+    ticks: Int64
+    local: bool = False
+    format: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+def read_times(
+    raw: pa.ChunkedArray, time_format: str | None, missing: Sequence[str], place: Place
+) -> Times:
+    """Ticks of a time column.
+
+    Timestamps and dates are taken as they are; whole numbers are an age, unless `time_format` is
+    "epoch_s", "epoch_ms" or "epoch_us"; text is read with `time_format`, or with the one format
+    in common use that reads every value.
+
+    Raises
+    ------
+    DataError
+        When a value is missing or cannot be read, or when a day-first and a month-first format
+        both read every value.
+    """
+    column = raw.combine_chunks() if raw.num_chunks != 1 else raw.chunk(0)
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if _is_text(column.type):
+        column = _bare(column, missing)
+    _refuse_missing(column, place)
+    if pa.types.is_temporal(column.type):
+        return _from_timestamps(column, place)
+    if _is_text(column.type):
+        return _from_text(column, time_format, place)
+    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
+        return _from_numbers(column, time_format, place)
+    raise DataError(f"column {place.column!r} holds {column.type}, not points in time or an age")
+
+
+def read_times_like(
+    raw: pa.ChunkedArray, time_format: str | None, missing: Sequence[str], place: Place
+) -> Times:
+    """Ticks of a time column that probably, but not surely, has the format of another one.
+
+    Raises
+    ------
+    DataError
+        As `read_times`, when neither the format nor the inference reads every value.
+    """
+    if time_format is not None:
+        try:
+            return read_times(raw, time_format, missing, place)
+        except DataError:
+            pass
+    return read_times(raw, None, missing, place)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or kind == pa.string_view()
+
+
+def _bare(column: pa.Array, missing: Sequence[str]) -> pa.Array:
+    text = pc.utf8_trim_whitespace(pc.cast(column, pa.string()))
+    absent = pc.is_in(text, value_set=pa.array([*missing, ""], pa.string()))
+    return pc.if_else(absent, None, text)
+
+
+def _refuse_missing(column: pa.Array, place: Place) -> None:
+    if column.null_count:
+        first = int(pc.index(pc.is_null(column), True).as_py())
+        raise DataError(
+            f"{place.row(first)}: column {place.column!r}: {column.null_count} of {len(column)}"
+            " rows have no time; remove them or complete them"
+        )
+
+
+def _from_timestamps(column: pa.Array, place: Place) -> Times:
+    if pa.types.is_time(column.type) or pa.types.is_duration(column.type):
+        raise DataError(
+            f"column {place.column!r} holds {column.type}, not points in time or an age"
+        )
+    zone = getattr(column.type, "tz", None)
+    micros = pc.cast(column, pa.timestamp("us", zone), safe=False)
+    return Times("datetime", pc.cast(micros, pa.int64()).to_numpy(), local=zone is None)
+
+
+def _from_numbers(column: pa.Array, time_format: str | None, place: Place) -> Times:
+    if time_format in _EPOCHS:
+        return Times("datetime", _scaled(column, _EPOCHS[time_format]))
+    if time_format is not None:
+        return _from_text(pc.cast(_whole(column, place), pa.string()), time_format, place)
+    ticks = pc.cast(_whole(column, place), pa.int64()).to_numpy(zero_copy_only=False)
+    return Times("age", ticks, notes=_suspicions(ticks, place))
+
+
+def _scaled(column: pa.Array, factor: int) -> Int64:
+    if pa.types.is_integer(column.type):
+        return pc.cast(column, pa.int64()).to_numpy() * factor
+    seconds = pc.cast(column, pa.float64()).to_numpy()
+    # Whole and broken part apart: a product of a large float would lose microseconds.
+    whole = np.floor(seconds)
+    return whole.astype(np.int64) * factor + np.rint((seconds - whole) * factor).astype(np.int64)
+
+
+def _whole(column: pa.Array, place: Place) -> pa.Array:
+    if pa.types.is_integer(column.type):
+        return column
+    values = pc.cast(column, pa.float64()).to_numpy()
+    broken = np.flatnonzero(~(np.isfinite(values) & (np.floor(values) == values)))
+    if len(broken):
+        raise DataError(
+            f"{place.row(int(broken[0]))}: column {place.column!r}: {len(broken)} of {len(values)}"
+            f" values are no whole numbers, such as {values[broken[0]]}; an age counts whole"
+            f" steps; for seconds since 1970 set {place.key}: epoch_s"
+        )
+    return pa.array(values.astype(np.int64))
+
+
+def _suspicions(ticks: Int64, place: Place) -> tuple[str, ...]:
+    if not len(ticks):
+        return ()
+    low, high = ticks.min(), ticks.max()
+    if _DATE_LIKE[0] <= low and high <= _DATE_LIKE[1]:
+        return (
+            f"column {place.column!r} is read as an integer age; if its values are dates such as"
+            f" {low}, set {place.key}: '%Y%m%d'",
+        )
+    if low >= _EPOCH_LIKE:
+        return (
+            f"column {place.column!r} is read as an integer age; if its values are times since"
+            f" 1970, such as {low}, set {place.key}: epoch_s or epoch_ms",
+        )
+    return ()
+
+
+def _from_text(text: pa.Array, time_format: str | None, place: Place) -> Times:
+    if time_format is None or time_format in _EPOCHS:
+        numbers = cast_or_none(text, pa.int64())
+        if numbers is None:
+            numbers = cast_or_none(text, pa.float64())
+        if numbers is not None:
+            return _from_numbers(numbers, time_format, place)
+        if time_format is not None:
+            raise DataError(
+                f"column {place.column!r}: values such as {text[0].as_py()!r} are no numbers,"
+                f" but {place.key} is {time_format}"
+            )
+    reading = _infer(text, place) if time_format is None else _given(text, time_format, place)
+    notes = ()
+    if time_format not in (None, reading.format):
+        notes = (f"column {place.column!r} is ISO 8601 and was not read with {time_format!r}",)
+    return Times("datetime", reading.ticks, not reading.aware, reading.format, notes)
+
+
+def _given(text: pa.Array, time_format: str, place: Place) -> Reading:
+    reading = read_format(text, time_format)
+    if reading.read.all():
+        return reading
+    # A text that begins with a four-digit year cannot be meant by a format that does not.
+    iso = None if time_format.startswith(("%Y", "%G")) else read_iso(text)
+    if iso is not None and iso.read.all():
+        return iso
+    raise _unread(text, reading.read, time_format, place)
+
+
+def _infer(text: pa.Array, place: Place) -> Reading:
+    readings = infer_formats(text)
+    if not readings:
+        raise DataError(
+            f"{place.row(0)}: column {place.column!r}: {text[0].as_py()!r} is in no time format"
+            f" known here; give it as {place.key}, such as '%d.%m.%Y %H:%M'"
+        )
+    if len(readings) > 1:
+        first, second = readings[:2]
+        differs = int(np.flatnonzero(first.ticks != second.ticks)[0])
+        raise DataError(
+            f"column {place.column!r}: {first.format!r} and {second.format!r} both read every"
+            f" value, such as {text[differs].as_py()!r}; say which by {place.key}"
+        )
+    if not readings[0].read.all():
+        raise _unread(text, readings[0].read, readings[0].format, place)
+    return readings[0]
+
+
+def _unread(text: pa.Array, read: Bool, time_format: str, place: Place) -> DataError:
+    bad = np.flatnonzero(~read)
+    examples = ", ".join(repr(text[int(i)].as_py()) for i in bad[:_EXAMPLES])
+    return DataError(
+        f"{place.row(int(bad[0]))}: column {place.column!r}: {len(bad)} of {len(text)} values"
+        f" cannot be read as {time_format!r}, such as {examples}; mend them, or give the format as"
+        f" {place.key} ({ISO}, epoch_s, or such as '%d.%m.%Y %H:%M')"
+    )

@@ -1,0 +1,117 @@
+"""The comparisons in words: better, worse, or not to be told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rareevent.evaluation.compare import Comparison, Word
+
+HEADLINES = ("event_recall", "pr_auc")
+_TITLES = {"event_recall": "event recall", "pr_auc": "PR-AUC"}
+_PHRASES: dict[Word, str] = {
+    "better": "better in",
+    "worse": "worse in",
+    "cannot be told apart": "not to be told apart in",
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the comparisons say.
+
+    Attributes
+    ----------
+    words : name of the other model -> metric of `HEADLINES` -> word
+    sentence : the answer in one sentence
+    details : one sentence per other model, with figures
+    """
+
+    words: Mapping[str, Mapping[str, Word]]
+    sentence: str
+    details: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The verdict as plain data."""
+        words = {name: dict(by_metric) for name, by_metric in self.words.items()}
+        return {"words": words, "sentence": self.sentence, "details": list(self.details)}
+
+
+def give_verdict(comparisons: Mapping[str, Comparison], model: str = "the LSTM") -> Verdict:
+    """The comparisons in words.
+
+    Parameters
+    ----------
+    comparisons : name of the other model, as a sentence would call it -> Comparison
+    model : what to call ours
+    """
+    words = {
+        name: {metric: comparison.differences[metric].word for metric in HEADLINES}
+        for name, comparison in comparisons.items()
+    }
+    details = tuple(_detail(model, name, comparison) for name, comparison in comparisons.items())
+    return Verdict(words, _sentence(model, words, comparisons), details)
+
+
+def _sentence(
+    model: str, words: Mapping[str, Mapping[str, Word]], comparisons: Mapping[str, Comparison]
+) -> str:
+    if not words:
+        return f"{_upper(model)} was compared with nothing."
+    events = min(comparison.events for comparison in comparisons.values())
+    groups: dict[tuple[Word, ...], list[str]] = {}
+    for name, by_metric in words.items():
+        groups.setdefault(tuple(by_metric.values()), []).append(name)
+    parts = [_claim(found, _join(names)) for found, names in groups.items()]
+    return f"With {events} events, {model} {_join(parts)}."
+
+
+def _claim(words: tuple[Word, ...], names: str) -> str:
+    """What holds against these models, for the words of the headline metrics."""
+    if set(words) == {"cannot be told apart"}:
+        return f"cannot be told apart from {names}"
+    if len(set(words)) == 1:
+        return f"is {words[0]} than {names}"
+    parts = [
+        f"{_PHRASES[word]} {_TITLES[metric]}" for metric, word in zip(HEADLINES, words, strict=True)
+    ]
+    return f"is {_join(parts)} against {names}"
+
+
+def _detail(model: str, name: str, comparison: Comparison) -> str:
+    parts = [
+        f"{_TITLES[metric]} {_word(comparison, metric)} {_numbers(comparison, metric)}"
+        for metric in HEADLINES
+    ]
+    text = f"{_upper(model)} against {name}: {'; '.join(parts)}"
+    false = comparison.differences["false_alarms_per_event"]
+    if false.ours is not None and false.theirs is not None:
+        text += f"; at {false.ours:.2f} and {false.theirs:.2f} false alarms per event"
+    return text + "."
+
+
+def _word(comparison: Comparison, metric: str) -> str:
+    word = comparison.differences[metric].word
+    if word == "cannot be told apart":
+        return f"cannot be told apart with {comparison.events} events"
+    return f"is {word}"
+
+
+def _numbers(comparison: Comparison, metric: str) -> str:
+    d = comparison.differences[metric]
+    if d.ours is None or d.theirs is None or d.value is None:
+        return "(undefined here)"
+    text = f"{d.ours:.3f} and {d.theirs:.3f}, difference {d.value:+.3f}"
+    if d.interval is None:
+        return f"({text}, no interval: {comparison.blocks} blocks)"
+    low, high = d.interval
+    return f"({text}, {comparison.confidence:.0%} interval {low:+.3f} to {high:+.3f})"
+
+
+def _join(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]

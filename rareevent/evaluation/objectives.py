@@ -80,8 +80,8 @@ def fit_policy(
 ) -> FittedPolicy:
     """Choose the threshold that serves the objective best on these rows.
 
-    Budget: the most events within it. Cost: the least of missed events and false alarms in the
-    user's money. F-beta: of alarm precision and event recall. Precision floor: the most events
+    Budget: the lowest threshold that keeps it and catches most. Cost: the least of missed events
+    and false alarms in the user's money. F-beta: of alarm precision and event recall. Precision floor: the most events
     at that precision. Recall floor: the fewest false alarms at that recall. Of equally good
     thresholds the one with the fewest false alarms, and the middle one of a plateau.
 
@@ -136,12 +136,14 @@ def _budget(curve: Curve, stage: AlarmStage) -> Choice:
     name = _budget_of(stage)
     limit = getattr(stage, name)
     rate = curve.rate(name)
-    within = rate <= limit
-    if curve.caught[within].any():
-        return _most_caught(curve, within), True, ""
-    # Nothing says what is worth an alarm, so the allowance is spent: the lowest threshold before
-    # the first one that breaks the budget.
-    chosen = int(np.argmin(np.append(within, False))) - 1
+    # The allowance is spent: of the thresholds before the first one that breaks the budget, the
+    # lowest that catches most. What the last false alarms catch here is luck; on new days it is
+    # what they are there for.
+    # The highest candidate raises no alarm, so one is always left.
+    caught = curve.caught[: int(np.argmin(np.append(rate <= limit, False)))]
+    chosen = int(np.flatnonzero(caught == caught.max())[-1])
+    if curve.caught[chosen]:
+        return chosen, True, ""
     if not curve.events:
         return chosen, True, "no event to fit on: the threshold only keeps the rate of alarms"
     if not curve.caught.any():

@@ -107,7 +107,7 @@ def run_fold(task: FoldTask) -> int:
         "key": task.key,
         "fold": task.fold,
         "split": split_summary(prepared, learned),
-        "dropped": dropped_rows(prepared, learned.final.short_history),
+        "dropped": dropped_rows(prepared, learned.final.part.short_history),
         "metrics": {name: e.metrics for name, e in judged.test.items()},
         "intervals": {name: e.to_json()["intervals"] for name, e in judged.test.items()},
         "random": judged.random,

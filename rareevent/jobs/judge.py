@@ -78,7 +78,7 @@ def judge_test(prepared: Prepared, learned: Learned, bundle: Bundle) -> Judged:
         random=random_alarms(scored[LSTM], counted, prepared.frame.clock).metrics,
         comparisons=comparisons,
         verdict=give_verdict(comparisons),
-        train=row_metrics(whole.scored.take(learned.final.learned_from[whole.row])),
+        train=row_metrics(whole.scored.take(learned.final.part.learned_from[whole.row])),
         counted=counted,
         boundary=boundary,
     )
@@ -143,7 +143,7 @@ def compare_all(
 def _baseline_scored(prepared: Prepared, learned: Learned, name: str, row: Int64) -> Scored:
     """A baseline on the rows that the model was judged on, by its own policy."""
     final, chosen = learned.final, learned.chosen[name]
-    mine = final.windows.take(np.searchsorted(final.windows.ends, row))
+    mine = final.part.windows.take(np.searchsorted(final.part.windows.ends, row))
     probability = chosen.calibration.apply(final.logits(name, mine))
     return with_alarms(as_scored(prepared, row, probability), chosen.policy)
 

@@ -7,10 +7,12 @@ all of them learn once more from everything before the test part.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from rareevent.alarms.calibration import Calibration, fit_calibration
 from rareevent.alarms.policy import AlarmPolicy, raise_alarms
@@ -18,7 +20,7 @@ from rareevent.config import PipelineConfig
 from rareevent.evaluation.baselines import Baseline, fit_baseline
 from rareevent.evaluation.objectives import FittedPolicy, fit_policy
 from rareevent.evaluation.scored import Scored
-from rareevent.ingestion.frame import Bool, Float64, Int64
+from rareevent.ingestion.frame import Bool, Float64, Int8, Int64
 from rareevent.jobs.prepare import Prepared
 from rareevent.jobs.progress import Progress
 from rareevent.lstm.cell import forward
@@ -29,31 +31,42 @@ from rareevent.windowing.split import EventPart
 from rareevent.windowing.temporalize import Windows, temporalize
 
 LSTM = "lstm"
+_BASELINES_AT_ONCE = 2
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part to be judged, as seen through what was learned from the rows before it.
+
+    Attributes
+    ----------
+    number : of the judged part
+    encoder : channels and scaling
+    windows : over every row of the frame that has one
+    short_history : rows in a segment without a window
+    teach, target : windows that teach, and their labels, int8 [m, heads]
+    monitor : windows of the judged part and their own labels, to be watched while training
+    learned_from, judged_on : bool [n], rows, for the audit: the very masks that were used
+    """
+
+    number: int
+    encoder: RowEncoder
+    windows: Windows
+    short_history: int
+    teach: Windows
+    target: Int8
+    monitor: tuple[Windows, Int8] | None
+    learned_from: Bool
+    judged_on: Bool
 
 
 @dataclass(frozen=True)
 class PartFit:
-    """Everything learned to judge one part.
+    """A part, and the models that will judge it: the LSTM's members, and baselines by name."""
 
-    Attributes
-    ----------
-    part : number of the judged part
-    encoder : channels and scaling
-    windows : over every row of the frame that has one
-    short_history : rows in a segment without a window
-    members : the LSTM ensemble
-    baselines : name -> fitted baseline
-    learned_from, judged_on : bool [n], for the audit: the very masks that were used
-    """
-
-    part: int
-    encoder: RowEncoder
-    windows: Windows
-    short_history: int
+    part: Part
     members: tuple[FittedLSTM, ...]
     baselines: Mapping[str, Baseline]
-    learned_from: Bool
-    judged_on: Bool
 
     def logits(self, name: str, windows: Windows) -> Float64:
         """Scores of some windows by the LSTM ensemble (the members' mean) or a baseline."""
@@ -110,15 +123,20 @@ def learn(prepared: Prepared, progress: Progress) -> Learned:
         When there is nothing to learn from, or the loss is no longer a number.
     """
     split, config = prepared.split, prepared.config
-    steps = _Steps(config, split.folds + 1, progress)
-    folds = tuple(fit_part(prepared, part, steps) for part in range(1, split.folds + 1))
-    chosen = {name: _choose(prepared, folds, name) for name in model_names(config)}
-    refit_part = split.test if config.train.refit else 1
-    final = fit_part(prepared, split.test, steps, learn_for=refit_part)
-    fits = [Fit(_fold_name(f.part, split.folds), f.learned_from, f.judged_on) for f in folds]
-    fits.append(Fit("scaling, channels and models", final.learned_from, final.judged_on))
-    fits.append(Fit("calibration and alarm policy", _choosing(prepared), final.judged_on))
-    return Learned(folds, final, chosen, tuple(fits))
+    parts = [window_part(prepared, part) for part in range(1, split.folds + 1)]
+    parts.append(window_part(prepared, split.test, split.test if config.train.refit else 1))
+    # The baselines learn beside the LSTM. Each fit has one thread of its own: matrix products in
+    # several would sum in an order that depends on how busy the machine is.
+    with threadpool_limits(1), ThreadPoolExecutor(_BASELINES_AT_ONCE) as beside:
+        baselines = [beside.submit(_fit_baselines, part, config) for part in parts]
+        members = _fit_members(parts, config, progress)
+        fits = [
+            PartFit(part, ensemble, simple.result())
+            for part, ensemble, simple in zip(parts, members, baselines, strict=True)
+        ]
+    *folds, final = fits
+    chosen = {name: _choose(prepared, tuple(folds), name) for name in model_names(config)}
+    return Learned(tuple(folds), final, chosen, _questions(prepared, folds, final))
 
 
 def model_names(config: PipelineConfig) -> tuple[str, ...]:
@@ -126,8 +144,8 @@ def model_names(config: PipelineConfig) -> tuple[str, ...]:
     return (LSTM, *config.evaluate.baselines)
 
 
-def fit_part(prepared: Prepared, part: int, steps: _Steps, learn_for: int | None = None) -> PartFit:
-    """Learn from the rows before a part, ready to judge it.
+def window_part(prepared: Prepared, part: int, learn_for: int | None = None) -> Part:
+    """Channels, scaling and windows learned from the rows before a part.
 
     Parameters
     ----------
@@ -144,43 +162,83 @@ def fit_part(prepared: Prepared, part: int, steps: _Steps, learn_for: int | None
         config.window.pad,
         config.window.min_history,
     )
-    teach = learned_from[windows.ends] & prepared.labelled[windows.ends]
     target = prepared.targets[windows.ends]
-    watched = judged_on[windows.ends] & prepared.labelled[windows.ends]
-    monitor = None
-    if part != prepared.split.test and watched.any():
-        monitor = (windows.take(watched), target[watched, 0])
-    members = _fit_members(windows.take(teach), target[teach], config, monitor, steps)
-    baselines = {
-        name: fit_baseline(name, windows.take(teach), target[teach, 0], seed=config.train.seed)
+    teach = (learned_from & prepared.labelled)[windows.ends]
+    watch = (judged_on & prepared.labelled)[windows.ends]
+    # Nothing may be watched on the test part, not even for show.
+    watched = part != prepared.split.test and watch.any()
+    return Part(
+        number=part,
+        encoder=encoder,
+        windows=windows,
+        short_history=short,
+        teach=windows.take(teach),
+        target=target[teach],
+        monitor=(windows.take(watch), target[watch, 0]) if watched else None,
+        learned_from=learned_from,
+        judged_on=judged_on,
+    )
+
+
+def _fit_baselines(part: Part, config: PipelineConfig) -> dict[str, Baseline]:
+    rule, seed = config.train.class_weight, config.train.seed
+    return {
+        name: fit_baseline(name, part.teach, part.target[:, 0], class_weight=rule, seed=seed)
         for name in config.evaluate.baselines
     }
-    return PartFit(part, encoder, windows, short, members, baselines, learned_from, judged_on)
 
 
 def _fit_members(
-    windows: Windows,
-    targets: np.ndarray,
-    config: PipelineConfig,
-    monitor: tuple[Windows, np.ndarray] | None,
-    steps: _Steps,
-) -> tuple[FittedLSTM, ...]:
-    members = []
-    for member in range(config.model.members):
-        members.append(
-            fit_lstm(
-                windows,
-                targets,
-                config.model,
-                config.train,
-                seed=config.train.seed + member,
-                epochs=config.train.epochs,
-                monitor=monitor,
-                on_epoch=steps.epoch(member),
+    parts: Sequence[Part], config: PipelineConfig, progress: Progress
+) -> list[tuple[FittedLSTM, ...]]:
+    """The ensemble of every part; one bar shows them all."""
+    total, done, ensembles = len(parts) * config.model.members, 0, []
+    for part in parts:
+        members = []
+        for member in range(config.model.members):
+            members.append(
+                fit_lstm(
+                    part.teach,
+                    part.target,
+                    config.model,
+                    config.train,
+                    seed=config.train.seed + member,
+                    epochs=config.train.epochs,
+                    monitor=part.monitor,
+                    on_epoch=_tell(progress, part.number, member, done, total),
+                )
             )
-        )
-        steps.finished_member()
-    return tuple(members)
+            done += 1
+        ensembles.append(tuple(members))
+    return ensembles
+
+
+def _tell(
+    progress: Progress, part: int, member: int, done: int, total: int
+) -> Callable[[EpochReport], None]:
+    """What a member's fit calls after every epoch."""
+
+    def tell(report: EpochReport) -> None:
+        detail = f"fit {part}, member {member + 1}, epoch {report.epoch}/{report.epochs}"
+        detail += f", loss {report.loss:.4f}"
+        if report.validation_pr_auc is not None:
+            detail += f", validation PR-AUC {report.validation_pr_auc:.3f}"
+        progress.step("training", done + report.epoch / report.epochs, total, detail)
+
+    return tell
+
+
+def _questions(prepared: Prepared, folds: Sequence[PartFit], final: PartFit) -> tuple[Fit, ...]:
+    """What the audit asks about: the very masks that were used."""
+    parts = [fit.part for fit in folds]
+    names = ["fold"] if len(parts) == 1 else [f"fold {part.number}" for part in parts]
+    fits = [Fit(n, p.learned_from, p.judged_on) for n, p in zip(names, parts, strict=True)]
+    last = final.part
+    return (
+        *fits,
+        Fit("scaling, channels and models", last.learned_from, last.judged_on),
+        Fit("calibration and alarm policy", _choosing(prepared), last.judged_on),
+    )
 
 
 def _choosing(prepared: Prepared) -> Bool:
@@ -210,7 +268,8 @@ def _forward_scores(
     choosing = _choosing(prepared)
     rows, logits = [], []
     for fold in folds:
-        mine = fold.windows.take((choosing & fold.judged_on)[fold.windows.ends])
+        windows = fold.part.windows
+        mine = windows.take((choosing & fold.part.judged_on)[windows.ends])
         rows.append(mine.ends)
         logits.append(fold.logits(name, mine))
     row, logit = np.concatenate(rows), np.concatenate(logits)
@@ -252,35 +311,3 @@ def _shift(folds: tuple[PartFit, ...], name: str) -> float:
     if name != LSTM:
         return 0.0
     return float(np.mean([member.prior_shift for fold in folds for member in fold.members]))
-
-
-def _fold_name(part: int, folds: int) -> str:
-    return "fold" if folds == 1 else f"fold {part}"
-
-
-class _Steps:
-    """Counts members over all fits, so that one bar shows the whole of training."""
-
-    def __init__(self, config: PipelineConfig, fits: int, progress: Progress) -> None:
-        self._members = config.model.members
-        self._total = fits * self._members
-        self._finished = 0
-        self._progress = progress
-
-    def epoch(self, member: int) -> Callable[[EpochReport], None]:
-        """What a member's fit calls after every epoch."""
-
-        def tell(report: EpochReport) -> None:
-            fit = self._finished // self._members + 1
-            detail = f"fit {fit}, member {member + 1}, epoch {report.epoch}/{report.epochs}"
-            detail += f", loss {report.loss:.4f}"
-            if report.validation_pr_auc is not None:
-                detail += f", validation PR-AUC {report.validation_pr_auc:.3f}"
-            done = self._finished + report.epoch / report.epochs
-            self._progress.step("training", done, self._total, detail)
-
-        return tell
-
-    def finished_member(self) -> None:
-        """A member is done."""
-        self._finished += 1

@@ -68,7 +68,7 @@ def split_summary(prepared: Prepared, learned: Learned) -> dict[str, Any]:
     """Rows, windows, events and span of each part; events on a boundary belong to none."""
     split, frame = prepared.split, prepared.frame
     ends = np.zeros(len(frame), bool)
-    ends[learned.final.windows.ends] = True
+    ends[learned.final.part.windows.ends] = True
     validation = (split.part > 0) & (split.part < split.test)
     masks = {"train": split.part == 0, "validation": validation, "test": split.part == split.test}
     summary: dict[str, Any] = {
@@ -118,7 +118,7 @@ def run_report(
         quality=prepared.quality.to_json(),
         audit=audit.to_json(),
         split={n: p for n, p in parts.items() if isinstance(p, Mapping)},
-        dropped=dropped_rows(prepared, learned.final.short_history),
+        dropped=dropped_rows(prepared, learned.final.part.short_history),
         confidence=config.evaluate.confidence,
         channels="; ".join(prepared.reasons.values()),
         config_yaml=dump_pipeline(config, prepared.reasons),

@@ -120,7 +120,7 @@ def train(
             champion=champion,
             seconds=round(time.perf_counter() - started, 3),
             split=split_summary(prepared, learned),
-            dropped=dropped_rows(prepared, learned.final.short_history),
+            dropped=dropped_rows(prepared, learned.final.part.short_history),
             metrics=metrics,
             intervals=judged.test[LSTM].to_json()["intervals"],
             baselines={
@@ -181,19 +181,19 @@ def make_bundle(prepared: Prepared, learned: Learned, run_id: str | None) -> Bun
     return Bundle(
         config=prepared.config,
         clock=prepared.frame.clock,
-        needs=final.encoder.needs,
-        encoder=final.encoder,
+        needs=final.part.encoder.needs,
+        encoder=final.part.encoder,
         networks=tuple(member.network for member in final.members),
         calibration=chosen.calibration,
         policy=chosen.policy,
-        profile=training_profile(prepared.frame, final.learned_from),
+        profile=training_profile(prepared.frame, final.part.learned_from),
         provenance={
             **new_provenance(
                 data_sha256=prepared.frame.source_sha256,
                 git_commit=git_commit(),
                 run_id=run_id,
             ),
-            **_learned_from(prepared, final.learned_from),
+            **_learned_from(prepared, final.part.learned_from),
         },
     )
 

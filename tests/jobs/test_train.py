@@ -244,15 +244,12 @@ def test_bad_data_leaves_no_run(line, workplace):
 
 
 def test_leak_fails_the_run_and_says_what_leaked(line, monkeypatch):
-    honest = learning.fit_encoder
+    honest = learning.window_part
 
-    def fit_part_on_everything(prepared, part, steps, learn_for=None):
-        fit = plain(prepared, part, steps, learn_for)
-        return replace(fit, learned_from=prepared.in_segment)
+    def learn_scaling_from_everything(prepared, part, learn_for=None):
+        return replace(honest(prepared, part, learn_for), learned_from=prepared.in_segment)
 
-    plain = learning.fit_part
-    assert honest is learning.fit_encoder
-    monkeypatch.setattr(learning, "fit_part", fit_part_on_everything)
+    monkeypatch.setattr(learning, "window_part", learn_scaling_from_everything)
 
     with pytest.raises(LeakError, match="rows at or after the judged part were learned from"):
         train(line)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from rareevent.config import ChannelsStage
 from rareevent.errors import DataError
 from rareevent.windowing import encode
-from rareevent.windowing.encode import RowEncoder, fit_encoder
 from rareevent.windowing.drift import choose_channels
+from rareevent.windowing.encode import RowEncoder, fit_encoder
 from tests.frames import make_frame
 
 EVERYTHING = ChannelsStage(

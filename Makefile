@@ -3,7 +3,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-SLOW_MINUTES := 60
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-slow lint bench ui lock clean

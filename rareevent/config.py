@@ -33,6 +33,8 @@ _UNITS_US = {
     "w": 604_800_000_000,
     "week": 604_800_000_000,
 }
+# A thousand years: no process is watched for longer, and sums with times stay within 64 bits.
+_LONGEST_US = 1000 * 365 * _UNITS_US["d"]
 _DURATION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*$")
 
 
@@ -42,7 +44,7 @@ def parse_duration_us(text: str) -> int:
     Raises
     ------
     ValueError
-        When the text is no number followed by a unit of time.
+        When the text is no number followed by a unit of time, or is longer than 1000 years.
 
     Examples
     --------
@@ -60,7 +62,10 @@ def parse_duration_us(text: str) -> int:
             "must be a duration such as '4min', '2h' or '1d', or an integer number of intervals;"
             f" received {text!r}"
         )
-    return round(float(match[1]) * _UNITS_US[unit])
+    microseconds = float(match[1]) * _UNITS_US[unit]
+    if microseconds > _LONGEST_US:
+        raise ValueError(f"must not be longer than 1000 years; received {text!r}")
+    return round(microseconds)
 
 
 def _check_duration(value: Any) -> Any:
@@ -194,7 +199,7 @@ class LabelStage(Stage):
 
     horizon: Duration = 10
     lead: Duration = 0
-    auxiliary: tuple[Annotated[float, Field(gt=1)], ...] = (2.5, 5.0)
+    auxiliary: tuple[Annotated[float, Field(gt=1, le=100)], ...] = (2.5, 5.0)
 
 
 class ChannelsStage(Stage):
@@ -238,6 +243,14 @@ class ModelStage(Stage):
     recurrent_activation: Annotated[str, BeforeValidator(_gates_are_sigmoid)] = "sigmoid"
     projection: Annotated[int, Field(ge=1)] | None = 8
     skip: bool = True
+    # "logistic": a strongly shrunk logistic regression, kept; the recurrence learns what is left.
+    # "zero": starts at zero and is learned with the rest, under skip_dropout and skip_l2.
+    skip_start: Literal["logistic", "zero"] = "logistic"
+    # The recurrence reads the channels whose own course over the window tells at least this share
+    # of what the best one's does; None reads all. See `windowing.screen`.
+    screen: Annotated[float, Field(ge=0, le=1)] | None = 0.5
+    # ... and at most one channel for so many events.
+    events_per_channel: Annotated[int, Field(ge=1)] = 10
     dropout: Fraction = 0.0
     skip_dropout: Fraction = 0.5
     skip_l2: Annotated[float, Field(ge=0)] = 1e-3
@@ -254,7 +267,7 @@ class TrainStage(Stage):
     negatives_per_positive: Annotated[float, Field(gt=0)] | None = 50.0
     epochs: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     batch_size: Annotated[int, Field(ge=1)] = 256
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    learning_rate: Annotated[float, Field(gt=0)] | Literal["auto"] = "auto"
     clipnorm: Annotated[float, Field(gt=0)] = 1.0
     seed: int = 7
     refit: bool = True

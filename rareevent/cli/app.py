@@ -96,8 +96,7 @@ def _run(arguments: list[str]) -> int:
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
-        error.show()
-        return error.exit_code
+        return _fail(_usage(error), error.exit_code, arguments)
     except (click.Abort, KeyboardInterrupt):
         return _fail("interrupted", _INTERRUPTED, arguments)
     except BrokenPipeError:
@@ -112,6 +111,14 @@ def _run(arguments: list[str]) -> int:
         text = f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"
         hint = "this is a defect; set RAREEVENT_TRACEBACK=1 to see where"
         return _fail(f"{text} ({hint})", _DEFECT, arguments)
+
+
+def _usage(error: click.ClickException) -> str:
+    """What click complains about, in one line, and where to read on."""
+    said = " ".join(error.format_message().split()).rstrip(".")
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "rareevent"
+    return f"{said}; see `{command} --help`"
 
 
 def _fail(text: str, code: int, arguments: list[str]) -> int:

@@ -37,7 +37,7 @@ class Evaluation:
     metrics : name (without the part) -> number; None where it does not exist
     intervals : name -> (low, high) or None; `event_recall_exact` is Clopper and Pearson's
     blocks : how the intervals were resampled: kind, count, length in ticks
-    events : one record per counted or boundary event: asset, time, tick, outcome, lead_time
+    events : one record per counted or boundary event: asset, time, tick, type, outcome, lead_time
         (minutes, or cycles of an age clock; None unless caught) and late
     alarms : one record per alarm, the first 20,000: asset, time, tick, probability, judgement
     per_asset : one record per asset
@@ -146,6 +146,7 @@ def _event_records(
                 "asset": assets[events.asset[i]],
                 "time": clock.text(events.time[i]),
                 "tick": int(events.time[i]),
+                "type": events.kinds[events.kind[i]],
                 "outcome": Outcome(int(outcome[i])).name.lower(),
                 "lead_time": _lead_time(int(judged.lead_time[i]), clock) if caught else None,
                 "late": bool(judged.late[i]),

@@ -81,9 +81,10 @@ def fit_policy(
     """Choose the threshold that serves the objective best on these rows.
 
     Budget: the lowest threshold that keeps it and catches most. Cost: the least of missed events
-    and false alarms in the user's money. F-beta: of alarm precision and event recall. Precision floor: the most events
-    at that precision. Recall floor: the fewest false alarms at that recall. Of equally good
-    thresholds the one with the fewest false alarms, and the middle one of a plateau.
+    and false alarms in the user's money. F-beta: of alarm precision and event recall. Precision
+    floor: the most events at that precision. Recall floor: the fewest false alarms at that recall.
+    Of equally good thresholds, budget aside, the one with the fewest false alarms, and the middle
+    one of a plateau.
 
     Parameters
     ----------

@@ -91,6 +91,8 @@ def learning_frame(raw: RawTable, roles: Roles, stage: Ingest, found: Findings) 
     frame = _frame(rows, raw.assets, like_rows, clock, happened, found)
     if not len(frame.events) and (roles.label is not None or stage.events is not None):
         found.problem(f"{_event_source(stage)}: no event is left; {_event_counts(found)}")
+    elif not len(frame.segments):
+        found.problem(f"{stage.source}: no row is left to learn from: {_fates(frame)}")
     elif len(frame.events) == 1:
         found.note("there is only one event, too few to learn from and be judged by")
     return frame
@@ -208,6 +210,12 @@ def _tell_frame(frame: SensorFrame, found: Findings) -> None:
         fates={fate.name.lower(): int(fates[fate]) for fate in Fate},
         events=len(frame.events),
     )
+
+
+def _fates(frame: SensorFrame) -> str:
+    counts = {fate: int((frame.segments.fate == fate).sum()) for fate in Fate}
+    words = [f"{n} {fate.name.lower().replace('_', ' ')}" for fate, n in counts.items() if n]
+    return f"of {len(frame)} rows {', '.join(words)}; check the label, recovery and exclude"
 
 
 def _event_source(stage: Ingest) -> str:

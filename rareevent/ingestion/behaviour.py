@@ -59,12 +59,14 @@ def is_row_counter(values: Float64, within: Bool) -> bool:
     if len(values) <= _COUNTER_STEPS or np.any(head != np.floor(head)):
         return False
     steps = np.count_nonzero(within)
-    if steps >= _COUNTER_STEPS:
+    # Differences near the largest number there is overflow to infinity, which counts no rows.
+    with np.errstate(over="ignore"):
         by_one = np.count_nonzero((np.diff(values) == 1) & within)
-        if by_one >= _COUNTER_SHARE * steps:
-            return True
-    low, high = values.min(), values.max()
-    if not high - low + 1 <= len(values) / _COUNTER_SHARE:
+        low = values.min()
+        span = values.max() - low
+    if steps >= _COUNTER_STEPS and by_one >= _COUNTER_SHARE * steps:
+        return True
+    if not span + 1 <= len(values) / _COUNTER_SHARE:
         return False
     whole = values == np.floor(values)
     used = np.bincount((values[whole] - low).astype(np.int64), minlength=1)

@@ -62,6 +62,11 @@ def read_log(log: EventLog, stage: Ingest, kind: str, found: Findings) -> Log:
     if log.asset is None and stage.asset is not None:
         raise ConfigError("ingest.events.asset: must name the log's asset column, as ingest.asset")
     wanted = [name for name in (log.time, log.asset, log.type) if name is not None]
+    if len(set(wanted)) < len(wanted):
+        raise ConfigError(
+            "ingest.events: time, asset and type must be different columns; received"
+            f" {', '.join(map(repr, wanted))}"
+        )
     columns: dict[str, list[pa.Array]] = {name: [] for name in wanted}
     files = find_files(log.source, "ingest.events.source")
     for path in files:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -22,6 +23,9 @@ Float64 = NDArray[np.float64]
 
 # The name of the time format that is no strptime format, as pandas has it.
 ISO = "ISO8601"
+# A thousand years in microseconds. Times lie within 2^60 ticks and label.auxiliary multiplies by up
+# to a hundred, so no sum of a time and a duration leaves 64 bits.
+LONGEST_TICKS = 1000 * 365 * 86_400_000_000
 
 
 class Fate(IntEnum):
@@ -54,10 +58,17 @@ class Clock:
         Raises
         ------
         ConfigError
-            When a text duration meets an age clock, which has no minutes.
+            When a text duration meets an age clock, which has no minutes, or it is longer than a
+            thousand years (in microseconds, or that many steps of an age).
         """
         if isinstance(duration, int):
-            return duration * self.interval
+            ticks = duration * self.interval
+            if ticks > LONGEST_TICKS:
+                raise ConfigError(
+                    f"the duration of {duration} intervals of {self.duration_text(self.interval)}"
+                    " is too long to count with; give a shorter one"
+                )
+            return ticks
         if self.kind == "age":
             raise ConfigError(
                 f"the duration {duration!r} needs timestamps, but time is an integer age; give the"
@@ -184,6 +195,13 @@ class SensorFrame:
 
     def __len__(self) -> int:
         return len(self.time)
+
+    def data_sha256(self) -> str:
+        """Digest of all that was read: the bytes of the rows, and the events."""
+        digest = hashlib.sha256(self.source_sha256.encode())
+        for array in (self.events.asset, self.events.time, self.events.kind):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
 
     def end_of_observation(self) -> Int64:
         """Last observed time of each asset, int64 [a], ticks."""

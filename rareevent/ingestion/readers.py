@@ -86,7 +86,11 @@ def _raw_names(path: Path, stage: Ingest) -> list[str]:
 
 def _unreadable(path: Path, error: Exception) -> DataError:
     text = " ".join(str(error).split())[:200]
+    if "Empty CSV" in text:
+        return DataError(f"{path}: has no row; expected a header and one row per asset and time")
     hint = "; save it as UTF-8" if "utf" in text.lower() else ""
+    if "straddl" in text:
+        hint = "; a row is longer than 4 MiB: is a quote not closed?"
     return DataError(f"{path}: cannot be read: {text}{hint}")
 
 
@@ -103,9 +107,12 @@ def _csv_batches(
     path: Path, stage: Ingest, names: list[str], report: Report
 ) -> Iterator[pa.RecordBatch]:
     broken: list[str] = []
+    advice: set[str] = set()
 
     def note(row: pacsv.InvalidRow) -> str:
         broken.append(f"{row.actual_columns} of {row.expected_columns} in {row.text[:60]!r}")
+        if row.text.count('"') % 2:
+            advice.add("; a quote in it is not closed")
         return "skip"
 
     convert = pacsv.ConvertOptions(
@@ -118,7 +125,7 @@ def _csv_batches(
     if broken:
         report(
             f"{path}: {len(broken)} rows do not have as many fields as the header, first:"
-            f" {broken[0]}; mend the file, or check ingest.separator"
+            f" {broken[0]}; mend the file, or check ingest.separator{''.join(advice)}"
         )
 
 
@@ -130,10 +137,10 @@ def _open_csv(
     on_broken: Callable[[pacsv.InvalidRow], str],
 ) -> pacsv.CSVStreamingReader:
     blanks = stage.separator == "whitespace"
-    if not blanks and len(stage.separator) != 1:
+    if not blanks and not _can_separate(stage.separator):
         raise ConfigError(
-            "ingest.separator: must be one character, or 'whitespace' for runs of blanks; received"
-            f" {stage.separator!r}"
+            "ingest.separator: must be one ASCII character, but no quote or line break, or"
+            f" 'whitespace' for runs of blanks; received {stage.separator!r}"
         )
     stream = pa.input_stream(path, compression="gzip" if file_kind(path) == "gzip" else None)
     if blanks:
@@ -146,10 +153,17 @@ def _open_csv(
             skip_rows=1 if stage.columns and stage.header else 0,
         ),
         parse_options=pacsv.ParseOptions(
-            delimiter=" " if blanks else stage.separator, invalid_row_handler=on_broken
+            delimiter=" " if blanks else stage.separator,
+            invalid_row_handler=on_broken,
+            # Costs nothing measurable, and a remark may hold a line break.
+            newlines_in_values=True,
         ),
         convert_options=convert,
     )
+
+
+def _can_separate(separator: str) -> bool:
+    return len(separator) == 1 and separator.isascii() and separator not in '"\r\n\0'
 
 
 class _Squeezed(io.RawIOBase):

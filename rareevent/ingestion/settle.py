@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +18,8 @@ from rareevent.ingestion.table import RawTable
 # An undeclared text column with more values than this is a name or a remark, not a category.
 MOST_LEVELS = 100
 _EXAMPLES = 5
+# 1,5 and 1.234,5, and 1,234 as well: which of them it is cannot be told.
+_COMMA = re.compile(r"[+-]?\d+([. ]\d{3})*,\d+([eE][+-]?\d+)?")
 _TRUTH = {"true": 1.0, "false": 0.0}
 
 
@@ -45,9 +48,10 @@ def settle_columns(raw: RawTable, roles: Roles, stage: Ingest, found: Findings) 
     sensors: dict[str, Float64] = {}
     texts: dict[str, TextColumn] = {}
     refused: dict[str, int] = {}
+    commas = [name for name in roles.sensors if _has_commas(raw.cells[name])]
     for name in (*roles.sensors, *roles.texts):
         cells = _with_truth_values(raw.cells[name])
-        kind = _kind(cells, name in roles.texts, roles.learning)
+        kind = _kind(cells, name in roles.texts, roles.learning and name not in commas)
         missing = int(np.isnan(cells.values).sum() - cells.is_word().sum())
         found.columns[name] = ColumnQuality(name, kind, missing)
         if kind == "sensor":
@@ -60,7 +64,10 @@ def settle_columns(raw: RawTable, roles: Roles, stage: Ingest, found: Findings) 
         elif name not in roles.texts:
             note = f"text with {levels} values, taken as categorical"
             found.columns[name] = replace(found.columns[name], note=note)
-    _tell_words(found, refused, stage)
+    _tell_commas(found, commas, stage)
+    _tell_words(found, [name for name in sensors if name not in commas], roles, stage)
+    _tell_names(found, refused, stage)
+    _tell_infinities(found, sensors, stage)
     label = _label(raw, roles, found) if roles.label is not None else None
     return Columns(sensors, texts, label)
 
@@ -119,26 +126,56 @@ def _lookup(code: Mapping[str, int], names: list[str] | tuple[str, ...]) -> Int3
     return np.array([code[name] for name in names], np.int32)
 
 
-def _tell_words(found: Findings, refused: Mapping[str, int], stage: Ingest) -> None:
-    """One line for all dirty columns, one for texts that are no category, one for infinities."""
-    columns = [column for column in found.columns.values() if column.kind == "sensor"]
-    dirty = [column for column in columns if column.dirty]
-    cells = sum(column.dirty for column in dirty)
-    if dirty and stage.dirty_text == "refuse":
-        listed = "; ".join(f"{c.name!r} {c.dirty} x {_examples(c)}" for c in dirty)
+def _has_commas(cells: Cells) -> bool:
+    """Whether most words of a column are numbers with a comma."""
+    counts = cells.word_counts()
+    with_comma = sum(count for word, count in counts if _COMMA.fullmatch(word))
+    return with_comma > sum(count for _, count in counts) / 2
+
+
+def _tell_commas(found: Findings, commas: Sequence[str], stage: Ingest) -> None:
+    """Numbers with a comma are neither dirt, to be made missing, nor categories."""
+    if commas:
+        listed = "; ".join(f"{name!r} {_examples(found.columns[name])}" for name in commas)
         found.problem(
-            f"{stage.source}: text in {len(dirty)} numeric columns: {listed}; clean them, list them"
-            " in ingest.ignore or ingest.categorical, or set ingest.dirty_text: missing"
+            f"{stage.source}: numbers with a comma in {len(commas)} columns: {listed}; write them"
+            " with a decimal point and without thousands separators"
         )
-    else:
+
+
+def _tell_words(found: Findings, names: Sequence[str], roles: Roles, stage: Ingest) -> None:
+    """One line for all columns with words among their numbers."""
+    dirty = [found.columns[name] for name in names if found.columns[name].dirty]
+    if not dirty:
+        return
+    if stage.dirty_text == "missing":
+        cells = sum(column.dirty for column in dirty)
         found.repaired("text in a numeric column made missing", cells)
+        return
+    listed = "; ".join(f"{c.name!r} {c.dirty} x {_examples(c)}" for c in dirty)
+    advice = (
+        "clean them, list them in ingest.ignore or ingest.categorical, or set"
+        " ingest.dirty_text: missing"
+        if roles.learning
+        else "clean them; a model trained with ingest.dirty_text: missing takes them as missing"
+    )
+    found.problem(f"{stage.source}: text in {len(dirty)} numeric columns: {listed}; {advice}")
+
+
+def _tell_names(found: Findings, refused: Mapping[str, int], stage: Ingest) -> None:
+    """One line for all texts that are no category."""
     if refused:
         listed = ", ".join(f"{name!r} ({levels})" for name, levels in refused.items())
         found.problem(
             f"{stage.source}: text columns with more than {MOST_LEVELS} values: {listed}; list them"
             " in ingest.ignore, or in ingest.categorical if they are categories"
         )
-    infinite = {column.name: column.infinite for column in columns if column.infinite}
+
+
+def _tell_infinities(found: Findings, names: Iterable[str], stage: Ingest) -> None:
+    """One line for all infinite values."""
+    counts = {name: found.columns[name].infinite for name in names}
+    infinite = {name: count for name, count in counts.items() if count}
     if infinite and stage.infinite == "refuse":
         listed = ", ".join(f"{name!r} ({count})" for name, count in infinite.items())
         found.problem(

@@ -67,7 +67,7 @@ def read_files(files: Sequence[Path], roles: Roles, stage: Ingest, found: Findin
         for path in files:
             starts.append(gather.rows)
             _refuse_lacking(path, roles, stage)
-            gather.extend(read_batches(path, stage, roles.read, found.problem))
+            gather.extend(read_batches(path, stage, roles.read, found.problem), str(path))
     where = str(files[0]) if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
     pa.default_memory_pool().release_unused()
     names = tuple(str(path) for path in files)
@@ -88,7 +88,7 @@ def read_frame(table: DataFrame, roles: Roles, stage: Ingest) -> RawTable:
     if len(places) < len(table.columns):
         raise DataError("the table has two columns of one name")
     arrays = [_column(table.iloc[:, places[name]]) for name in roles.read]
-    gather.extend([pa.RecordBatch.from_arrays(arrays, names=list(roles.read))])
+    gather.extend([pa.RecordBatch.from_arrays(arrays, names=list(roles.read))], "the table")
     return gather.table("the table", lambda row: f"row {row + 1} of the table")
 
 
@@ -113,15 +113,21 @@ class _Gather:
         names = [*roles.sensors, *roles.texts, *([roles.label] if roles.label else [])]
         self._cells = {name: CellReader(name, stage.missing_values) for name in names}
 
-    def extend(self, batches: Iterable[pa.RecordBatch]) -> None:
+    def extend(self, batches: Iterable[pa.RecordBatch], where: str) -> None:
         """Take in batches whose columns are named."""
         for batch in batches:
-            self.rows += len(batch)
-            self._times.append(batch.column(self._roles.time))
-            if self._roles.asset is not None:
-                self._asset.append(batch.column(self._roles.asset))
-            for name, reader in self._cells.items():
-                reader.append(batch.column(name))
+            try:
+                self._take(batch)
+            except DataError as error:
+                raise DataError(f"{where}: {error}") from None
+
+    def _take(self, batch: pa.RecordBatch) -> None:
+        self.rows += len(batch)
+        self._times.append(batch.column(self._roles.time))
+        if self._roles.asset is not None:
+            self._asset.append(batch.column(self._roles.asset))
+        for name, reader in self._cells.items():
+            reader.append(batch.column(name))
 
     def table(self, where: str, row: Callable[[int], str]) -> RawTable:
         """All that was taken in."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from rareevent.errors import DataError
 from rareevent.ingestion.arrow_casts import cast_or_none
@@ -21,6 +22,13 @@ KIND_WORDS = {"datetime": "points in time", "age": "whole numbers (an age)"}
 # Whole numbers that more likely are dates, 19000101 to 21001231, or seconds of an epoch since 2001.
 _DATE_LIKE = (19_000_101, 21_001_231)
 _EPOCH_LIKE = 1_000_000_000
+# The years 1 to 9999, which every reader of an output knows.
+_FIRST_US, _LAST_US = -62_135_596_800_000_000, 253_402_300_799_999_999
+_UNIT_US = {
+    **{"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3},
+    **{"date32[day]": 86400e6, "date64[ms]": 1e3},
+}
+_OLDEST = 2**60
 
 
 @dataclass(frozen=True)
@@ -86,7 +94,13 @@ def read_times(
         return _from_text(column, time_format, place)
     if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
         return _from_numbers(column, time_format, place)
-    raise DataError(f"column {place.column!r} holds {column.type}, not points in time or an age")
+    raise _no_time(column, place)
+
+
+def _no_time(column: pa.Array, place: Place) -> DataError:
+    return DataError(
+        f"{place.row(0)}: column {place.column!r} holds {column.type}, not points in time or an age"
+    )
 
 
 def read_times_like(
@@ -128,36 +142,59 @@ def _refuse_missing(column: pa.Array, place: Place) -> None:
 
 def _from_timestamps(column: pa.Array, place: Place) -> Times:
     if pa.types.is_time(column.type) or pa.types.is_duration(column.type):
-        raise DataError(
-            f"column {place.column!r} holds {column.type}, not points in time or an age"
-        )
+        raise _no_time(column, place)
     zone = getattr(column.type, "tz", None)
+    unit = _UNIT_US[getattr(column.type, "unit", str(column.type))]
+    _refuse_far(column.view(f"i{column.type.bit_width // 8}").to_numpy() * unit, place)
     micros = pc.cast(column, pa.timestamp("us", zone), safe=False)
     return Times("datetime", pc.cast(micros, pa.int64()).to_numpy(), local=zone is None)
 
 
 def _from_numbers(column: pa.Array, time_format: str | None, place: Place) -> Times:
     if time_format in _EPOCHS:
-        return Times("datetime", _scaled(column, _EPOCHS[time_format]))
+        return Times("datetime", _scaled(column, _EPOCHS[time_format], place))
     if time_format is not None:
         return _from_text(pc.cast(_whole(column, place), pa.string()), time_format, place)
     ticks = pc.cast(_whole(column, place), pa.int64()).to_numpy(zero_copy_only=False)
     return Times("age", ticks, notes=_suspicions(ticks, place))
 
 
-def _scaled(column: pa.Array, factor: int) -> Int64:
+def _refuse_far(micros: NDArray[Any], place: Place) -> None:
+    """Refuse points in time that no calendar has; micros float64 [n], NaN passes."""
+    far = np.flatnonzero((micros < _FIRST_US) | (micros > _LAST_US))
+    if len(far):
+        raise DataError(
+            f"{place.row(int(far[0]))}: column {place.column!r}: {len(far)} of {len(micros)} values"
+            f" lie outside the years 1 to 9999; mend them, or check {place.key}"
+        )
+
+
+def _scaled(column: pa.Array, factor: int, place: Place) -> Int64:
+    seconds = pc.cast(column, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    _refuse_far(seconds * factor, place)
     if pa.types.is_integer(column.type):
         return pc.cast(column, pa.int64()).to_numpy() * factor
-    seconds = pc.cast(column, pa.float64()).to_numpy()
+    broken = np.flatnonzero(np.isnan(seconds))
+    if len(broken):
+        raise DataError(
+            f"{place.row(int(broken[0]))}: column {place.column!r}: {len(broken)} of {len(seconds)}"
+            " rows have no time; remove them or complete them"
+        )
     # Whole and broken part apart: a product of a large float would lose microseconds.
     whole = np.floor(seconds)
     return whole.astype(np.int64) * factor + np.rint((seconds - whole) * factor).astype(np.int64)
 
 
 def _whole(column: pa.Array, place: Place) -> pa.Array:
+    values = pc.cast(column, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    old = np.flatnonzero(np.isfinite(values) & (np.abs(values) > _OLDEST))
+    if len(old):
+        raise DataError(
+            f"{place.row(int(old[0]))}: column {place.column!r}: an age must lie below 2^60;"
+            f" received {values[old[0]]:.0f}; mend it, or see {place.key}"
+        )
     if pa.types.is_integer(column.type):
         return column
-    values = pc.cast(column, pa.float64()).to_numpy()
     broken = np.flatnonzero(~(np.isfinite(values) & (np.floor(values) == values)))
     if len(broken):
         raise DataError(
@@ -194,7 +231,7 @@ def _from_text(text: pa.Array, time_format: str | None, place: Place) -> Times:
             return _from_numbers(numbers, time_format, place)
         if time_format is not None:
             raise DataError(
-                f"column {place.column!r}: values such as {text[0].as_py()!r} are no numbers,"
+                f"{place.row(0)}: column {place.column!r}: {text[0].as_py()!r} is no number,"
                 f" but {place.key} is {time_format}"
             )
     reading = _infer(text, place) if time_format is None else _given(text, time_format, place)
@@ -226,8 +263,8 @@ def _infer(text: pa.Array, place: Place) -> Reading:
         first, second = readings[:2]
         differs = int(np.flatnonzero(first.ticks != second.ticks)[0])
         raise DataError(
-            f"column {place.column!r}: {first.format!r} and {second.format!r} both read every"
-            f" value, such as {text[differs].as_py()!r}; say which by {place.key}"
+            f"{place.row(differs)}: column {place.column!r}: {first.format!r} and"
+            f" {second.format!r} both read every value, such as {text[differs].as_py()!r}; say which by {place.key}"
         )
     if not readings[0].read.all():
         raise _unread(text, readings[0].read, readings[0].format, place)

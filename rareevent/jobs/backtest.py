@@ -10,20 +10,22 @@ import hashlib
 import json
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rareevent import __version__
 from rareevent.config import PipelineConfig, dump_pipeline
-from rareevent.errors import ConfigError, OutputError
+from rareevent.errors import ConfigError, OutputError, RareEventError, TrainingError
 from rareevent.jobs.fold import OUTCOME, FoldPlan, FoldTask, fold_is_done, run_fold
 from rareevent.jobs.learn import LSTM
 from rareevent.jobs.pool import Pooled, pool_folds
-from rareevent.jobs.predictions import EVENTS, PREDICTIONS
+from rareevent.jobs.predictions import ALARMS, EVENTS, PREDICTIONS
 from rareevent.jobs.prepare import prepare
 from rareevent.jobs.progress import Progress, Quiet
 from rareevent.jobs.train import absolute
@@ -95,7 +97,7 @@ def backtest(
     folder = Path(output)
     prepared = prepare(config)
     with output_folder(folder):
-        tasks = _tasks(absolute(config), plan, folder, prepared.frame.source_sha256)
+        tasks = _tasks(absolute(config), plan, folder, prepared.frame.data_sha256())
         reused = sum(fold_is_done(task) for task in tasks)
         with training_run(config.name, _name(config, plan), home=home) as run:
             run.params({**config.dump(), "backtest": vars(plan)})
@@ -137,17 +139,15 @@ def _run_missing(tasks: Sequence[FoldTask], workers: int, progress: Progress) ->
     if not missing:
         return
     workers = max(1, min(workers, len(missing)))
-    threads = max(1, (os.cpu_count() or 1) // workers)
     progress.step("folds", done, len(tasks), f"{workers} at a time")
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_limit_threads, initargs=(threads,)
-    ) as pool:
-        futures = [pool.submit(run_fold, task) for task in missing]
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_ignore_interrupts) as pool:
+        futures = {pool.submit(run_fold, task): task.fold for task in missing}
         try:
             for future in as_completed(futures):
+                _finished(future, futures[future])
                 done += 1
-                progress.step("folds", done, len(tasks), f"fold {future.result()} finished")
+                progress.step("folds", done, len(tasks), f"fold {futures[future]} finished")
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in multiprocessing.active_children():
@@ -155,10 +155,22 @@ def _run_missing(tasks: Sequence[FoldTask], workers: int, progress: Progress) ->
             raise
 
 
-def _limit_threads(threads: int) -> None:
-    """Each process computes on its share of the cores; set before anything heavy is imported."""
-    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
-        os.environ[name] = str(threads)
+def _finished(future: Future[int], fold: int) -> None:
+    """Raise what went wrong in a fold, naming it."""
+    try:
+        future.result()
+    except BrokenProcessPool:
+        raise TrainingError(
+            f"fold {fold}: its process was killed, as happens when memory runs out; call again with"
+            " fewer --workers, and finished folds are kept"
+        ) from None
+    except RareEventError as error:
+        raise type(error)(f"fold {fold}: {error}") from None
+
+
+def _ignore_interrupts() -> None:
+    """Ctrl-C reaches every process of the terminal; the parent alone answers it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _result(
@@ -191,12 +203,14 @@ def _write(folder: Path, tasks: Sequence[FoldTask], result: BacktestResult) -> N
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    for name in (PREDICTIONS, EVENTS):
+    for name in (PREDICTIONS, EVENTS, ALARMS):
         whole = pa.concat_tables([pq.read_table(t.folder / name) for t in tasks])
         aside = folder / f".{name}.part"
         pq.write_table(whole, aside)
         aside.replace(folder / name)
-    (folder / SUMMARY).write_text(json.dumps(result.to_json(), indent=2, allow_nan=False))
+    aside = folder / f".{SUMMARY}.part"
+    aside.write_text(json.dumps(result.to_json(), indent=2, allow_nan=False))
+    aside.replace(folder / SUMMARY)
 
 
 def _track(
@@ -214,7 +228,7 @@ def _track(
             run.metrics(figures["metrics"], prefix=f"test_{name}")
     run.tags({"verdict": result.verdict, "kind": "backtest"})
     run.describe(result.verdict)
-    for name in (PREDICTIONS, EVENTS):
+    for name in (PREDICTIONS, EVENTS, ALARMS):
         run.save_file(folder / name, "predictions")
     run.save_file(folder / SUMMARY)
     for outcome in outcomes:

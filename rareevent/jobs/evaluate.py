@@ -14,7 +14,7 @@ from rareevent.evaluation.compare import compare_with_random
 from rareevent.evaluation.evaluate import Evaluation, evaluate
 from rareevent.evaluation.scored import Scored
 from rareevent.evaluation.verdict import give_verdict
-from rareevent.ingestion import ingest
+from rareevent.ingestion import ingest, with_event_delay, without_feed
 from rareevent.ingestion.frame import Bool, SensorFrame
 from rareevent.jobs.judge import RANDOM
 from rareevent.scoring.engine import score_frame
@@ -77,12 +77,10 @@ def evaluate_model(
             f"{used.ingest.source}: the model learned from rows up to the end of these data; give"
             " later data with --set ingest.source=PATH"
         )
-    out = score_frame(bundle, frame)
-    judged = fresh[out.row]
-    scored = Scored.of_rows(frame, labels, out.row, out.segment, out.probability, out.alarm).take(
-        judged
-    )
-    counted, boundary = _events(frame, labels, fresh)
+    out = score_frame(bundle, _as_scored(bundle, frame))
+    whole = Scored.of_rows(frame, labels, out.row, out.segment, out.probability, out.alarm)
+    scored = whole.take(fresh[out.row])
+    counted, boundary = _events(bundle, frame, labels, fresh)
     sizes = {"lookback": bundle.config.window.lookback, "horizon": bundle.horizon}
     stage = used.evaluate
     evaluation = evaluate(
@@ -115,17 +113,27 @@ def rows_not_learned_from(bundle: Bundle, frame: SensorFrame) -> Bool:
     return frame.time > bundle.provenance["learned_until"] + bundle.provenance["reach"]
 
 
-def _events(frame: SensorFrame, labels: Labels, fresh: Bool) -> tuple[Bool, Bool]:
-    """Events whose whole catch window may be judged, and those of which only a part may."""
+def _as_scored(bundle: Bundle, frame: SensorFrame) -> SensorFrame:
+    """The rows cut as the scoring job cuts them, knowing what it will know of past events."""
+    if not bundle.config.score.with_events:
+        return without_feed(frame)
+    return with_event_delay(frame, bundle.event_delay) if bundle.event_delay else frame
+
+
+def _events(bundle: Bundle, frame: SensorFrame, labels: Labels, fresh: Bool) -> tuple[Bool, Bool]:
+    """Events whose whole catch window may be judged, and those of which only a part may.
+
+    One that too little history came before counts all the same.
+    """
     events = frame.events
-    never = np.iinfo(np.int64).max
-    first = np.minimum.reduceat(np.where(fresh, frame.time, never), frame.asset_starts[:-1])
-    last = frame.end_of_observation()
+    first, last = frame.time[frame.asset_starts[:-1]], frame.end_of_observation()
     opens = events.time - labels.horizon
-    counted = (opens >= first[events.asset]) & (opens <= last[events.asset])
-    counted |= (events.time == frame.time[frame.asset_starts[:-1]][events.asset]) & (
-        first[events.asset] < never
-    )
+    seen = (events.time >= first[events.asset]) & (opens <= last[events.asset])
+    if "learned_assets" in bundle.provenance:
+        counted = seen & fresh[frame.asset_starts[:-1]][events.asset]
+    else:
+        learned_until = bundle.provenance["learned_until"] + bundle.provenance["reach"]
+        counted = seen & (opens > learned_until)
     here = np.zeros(len(events), bool)
     here[labels.event[fresh & (labels.target == 1)]] = True
     return counted, here & ~counted

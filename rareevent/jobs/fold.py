@@ -107,7 +107,7 @@ def run_fold(task: FoldTask) -> int:
         "key": task.key,
         "fold": task.fold,
         "split": split_summary(prepared, learned),
-        "dropped": dropped_rows(prepared, learned.final.part.short_history),
+        "dropped": dropped_rows(prepared, learned.final.part.windowed),
         "metrics": {name: e.metrics for name, e in judged.test.items()},
         "intervals": {name: e.to_json()["intervals"] for name, e in judged.test.items()},
         "random": judged.random,
@@ -139,7 +139,8 @@ def _split(prepared: Prepared, shares: tuple[float, ...]) -> Split:
 def _write(task: FoldTask, prepared: Prepared, judged: Judged, outcome: Mapping[str, Any]) -> None:
     """Everything into a folder aside, then under its name in one step."""
     aside = task.folder.with_name(f".{task.folder.name}.{os.getpid()}.part")
-    shutil.rmtree(aside, ignore_errors=True)
+    for left in task.folder.parent.glob(f".{task.folder.name}.*.part"):
+        shutil.rmtree(left, ignore_errors=True)
     aside.mkdir(parents=True)
     write_predictions(aside, prepared, judged, fold=task.fold)
     np.savez(aside / SCORED, **_arrays(judged), counted=judged.counted, boundary=judged.boundary)

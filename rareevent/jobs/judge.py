@@ -10,18 +10,20 @@ import numpy as np
 
 from rareevent.alarms.policy import AlarmPolicy
 from rareevent.bundle import Bundle
+from rareevent.config import PipelineConfig
 from rareevent.evaluation.compare import Comparison, compare, compare_with_random
 from rareevent.evaluation.evaluate import Evaluation, evaluate
 from rareevent.evaluation.metrics import row_metrics
 from rareevent.evaluation.random_alarms import random_alarms
 from rareevent.evaluation.scored import Scored
 from rareevent.evaluation.verdict import Verdict, give_verdict
-from rareevent.ingestion import without_feed
-from rareevent.ingestion.frame import Bool, Int64
-from rareevent.jobs.learn import LSTM, Learned, as_scored, events_of, with_alarms
+from rareevent.ingestion import with_event_delay, without_feed
+from rareevent.ingestion.frame import Bool, Int64, SensorFrame
+from rareevent.jobs.learn import LSTM, Learned, events_of, with_alarms
 from rareevent.jobs.prepare import Prepared
-from rareevent.scoring.engine import score_frame
+from rareevent.scoring.engine import Scores, score_frame
 from rareevent.windowing.split import EventPart
+from rareevent.windowing.temporalize import temporalize
 
 TITLES = {"logistic": "logistic regression", "boosting": "gradient boosting"}
 RANDOM = "alarms at random"
@@ -34,7 +36,8 @@ class Judged:
     Attributes
     ----------
     test, validation : model name -> Evaluation
-    without_feed : the model on the test part as a scorer without event feed would have run it
+    otherwise_told : the model on the test part, run without the event feed where it will have
+        one, and with it where it will not
     scored : model name -> the test rows with its probabilities and alarms
     random : expected figures of alarms at random, at the model's own rate
     comparisons : name of the other -> Comparison with the model
@@ -45,7 +48,7 @@ class Judged:
 
     test: Mapping[str, Evaluation]
     validation: Mapping[str, Evaluation]
-    without_feed: Evaluation
+    otherwise_told: Evaluation
     scored: Mapping[str, Scored]
     random: Mapping[str, Any]
     comparisons: Mapping[str, Comparison]
@@ -56,14 +59,20 @@ class Judged:
 
 
 def judge_test(prepared: Prepared, learned: Learned, bundle: Bundle) -> Judged:
-    """Judge on the test part; the model by the output of the scorer itself."""
-    test = prepared.split.rows_of(prepared.split.test)
+    """Judge on the test part, by the output of the scorer that will run.
+
+    `score.with_events` and `score.event_delay` say what that one will know of past events.
+    """
+    config, test = prepared.config, prepared.split.rows_of(prepared.split.test)
     counted, boundary = events_of(prepared, EventPart.TEST, test)
-    whole = scores_as_scored(prepared, bundle, feed=True)
-    scored = {LSTM: whole.scored.take(test[whole.row])}
-    for name in prepared.config.evaluate.baselines:
-        scored[name] = _baseline_scored(prepared, learned, name, whole.row[test[whole.row]])
-    blind = scores_as_scored(prepared, bundle, feed=False)
+    live, other = frame_as_scored(prepared, config), frame_as_scored(prepared, config, other=True)
+    out = score_frame(bundle, live)
+    whole = _join(prepared, out)
+    judged = _judged_rows(prepared)[out.row]
+    scored = {LSTM: _of_model(prepared, whole.take(judged), bundle.policy)}
+    scored |= _baselines_scored(prepared, learned, live, out.row[judged])
+    unlike = score_frame(bundle, other)
+    told = _join(prepared, unlike).take(_judged_rows(prepared)[unlike.row])
     comparisons = compare_all(prepared, scored, counted)
     return Judged(
         test={
@@ -71,35 +80,53 @@ def judge_test(prepared: Prepared, learned: Learned, bundle: Bundle) -> Judged:
             for name, rows in scored.items()
         },
         validation=_validation(prepared, learned),
-        without_feed=evaluate_part(
-            prepared, blind.scored.take(test[blind.row]), bundle.policy, counted, boundary
-        ),
+        otherwise_told=evaluate_part(prepared, told, bundle.policy, counted, boundary),
         scored=scored,
         random=random_alarms(scored[LSTM], counted, prepared.frame.clock).metrics,
         comparisons=comparisons,
         verdict=give_verdict(comparisons),
-        train=row_metrics(whole.scored.take(learned.final.part.learned_from[whole.row])),
+        train=row_metrics(whole.take(learned.final.part.learned_from[out.row])),
         counted=counted,
         boundary=boundary,
     )
 
 
-@dataclass(frozen=True)
-class WholeFrame:
-    """The scorer's output for every row it scored, and those rows."""
+def frame_as_scored(
+    prepared: Prepared, config: PipelineConfig, *, other: bool = False
+) -> SensorFrame:
+    """The rows cut as the scoring job will cut them, or (`other`) as it would with or without feed.
 
-    row: Int64
-    scored: Scored
+    The leaky split ignores gaps and events everywhere.
+    """
+    frame = prepared.frame
+    if config.split.strategy == "random_leaky":
+        return frame
+    if config.score.with_events == other:
+        return without_feed(frame)
+    delay = frame.clock.ticks(config.score.event_delay)
+    return with_event_delay(frame, delay) if delay else frame
 
 
-def scores_as_scored(prepared: Prepared, bundle: Bundle, *, feed: bool) -> WholeFrame:
-    """The scorer over all rows, with the events known to it or with none."""
-    frame = prepared.frame if feed else without_feed(prepared.frame)
-    out = score_frame(bundle, frame)
-    scored = Scored.of_rows(
+def _judged_rows(prepared: Prepared) -> Bool:
+    """Rows of the test part, bool [n]; torn apart at random, only those that could be labelled."""
+    test = prepared.split.rows_of(prepared.split.test)
+    if prepared.split.strategy == "random_leaky":
+        return test & prepared.in_segment
+    return test
+
+
+def _join(prepared: Prepared, out: Scores) -> Scored:
+    """The scorer's output beside the truth."""
+    return Scored.of_rows(
         prepared.frame, prepared.labels, out.row, out.segment, out.probability, out.alarm
     )
-    return WholeFrame(out.row, scored)
+
+
+def _of_model(prepared: Prepared, scored: Scored, policy: AlarmPolicy) -> Scored:
+    """The model's rows; torn apart at random, they raise their alarms among themselves."""
+    if prepared.split.strategy == "random_leaky":
+        return with_alarms(scored, policy)
+    return scored
 
 
 def evaluate_part(
@@ -140,12 +167,25 @@ def compare_all(
     return found
 
 
-def _baseline_scored(prepared: Prepared, learned: Learned, name: str, row: Int64) -> Scored:
-    """A baseline on the rows that the model was judged on, by its own policy."""
-    final, chosen = learned.final, learned.chosen[name]
-    mine = final.part.windows.take(np.searchsorted(final.part.windows.ends, row))
-    probability = chosen.calibration.apply(final.logits(name, mine))
-    return with_alarms(as_scored(prepared, row, probability), chosen.policy)
+def _baselines_scored(
+    prepared: Prepared, learned: Learned, live: SensorFrame, row: Int64
+) -> dict[str, Scored]:
+    """The baselines on the rows that the model was judged on, each by its own policy."""
+    windows, window = learned.final.part.windows, prepared.config.window
+    if live is not prepared.frame:
+        rows = learned.final.part.encoder.encode(live)
+        cut = window.lookback, window.pad, window.min_history
+        windows, _ = temporalize(rows, live.segments, *cut)
+    mine = windows.take(np.searchsorted(windows.ends, row))
+    segment = live.segments.of_row[row]
+    scored = {}
+    for name in prepared.config.evaluate.baselines:
+        chosen = learned.chosen[name]
+        probability = chosen.calibration.apply(learned.final.logits(name, mine))
+        silent = np.zeros(len(row), bool)
+        rows = Scored.of_rows(prepared.frame, prepared.labels, row, segment, probability, silent)
+        scored[name] = with_alarms(rows, chosen.policy)
+    return scored
 
 
 def _validation(prepared: Prepared, learned: Learned) -> dict[str, Evaluation]:

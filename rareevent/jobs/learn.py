@@ -43,7 +43,6 @@ class Part:
     number : of the judged part
     encoder : channels and scaling
     windows : over every row of the frame that has one
-    short_history : rows in a segment without a window
     teach, target : windows that teach, and their labels, int8 [m, heads]
     monitor : windows of the judged part and their own labels, to be watched while training
     learned_from, judged_on : bool [n], rows, for the audit: the very masks that were used
@@ -52,12 +51,18 @@ class Part:
     number: int
     encoder: RowEncoder
     windows: Windows
-    short_history: int
     teach: Windows
     target: Int8
     monitor: tuple[Windows, Int8] | None
     learned_from: Bool
     judged_on: Bool
+
+    @property
+    def windowed(self) -> Bool:
+        """Rows that have a window, bool [n]."""
+        found = np.zeros(len(self.learned_from), bool)
+        found[self.windows.ends] = True
+        return found
 
 
 @dataclass(frozen=True)
@@ -69,11 +74,19 @@ class PartFit:
     baselines: Mapping[str, Baseline]
 
     def logits(self, name: str, windows: Windows) -> Float64:
-        """Scores of some windows by the LSTM ensemble (the members' mean) or a baseline."""
+        """Log-odds of some windows by the LSTM ensemble (the members' mean) or a baseline.
+
+        What class weights and sampling added in training is taken off.
+        """
         if name != LSTM:
             return self.baselines[name].logits(windows)
         scores = [forward(m.network, windows)[:, 0] for m in self.members]
-        return np.mean(scores, axis=0, dtype=np.float64)
+        return np.mean(scores, axis=0, dtype=np.float64) - self.prior_shift
+
+    @property
+    def prior_shift(self) -> float:
+        """Log-odds that class weights and sampling added to the members' mean."""
+        return float(np.mean([member.prior_shift for member in self.members]))
 
 
 @dataclass(frozen=True)
@@ -126,7 +139,11 @@ def learn(prepared: Prepared, progress: Progress) -> Learned:
     parts = [window_part(prepared, part) for part in range(1, split.folds + 1)]
     parts.append(window_part(prepared, split.test, split.test if config.train.refit else 1))
     # The baselines learn beside the LSTM. Each fit has one thread of its own: matrix products in
-    # several would sum in an order that depends on how busy the machine is.
+    # several would sum in an order that depends on how busy the machine is. The limit reaches
+    # only libraries that are loaded by then.
+    import sklearn.ensemble
+    import sklearn.linear_model  # noqa: F401
+
     with threadpool_limits(1), ThreadPoolExecutor(_BASELINES_AT_ONCE) as beside:
         baselines = [beside.submit(_fit_baselines, part, config) for part in parts]
         members = _fit_members(parts, config, progress)
@@ -155,7 +172,7 @@ def window_part(prepared: Prepared, part: int, learn_for: int | None = None) -> 
     learned_from = prepared.split.rows_before(learn_for or part) & prepared.in_segment
     judged_on = prepared.split.rows_of(part) & prepared.in_segment
     encoder = fit_encoder(frame, learned_from, config.channels)
-    windows, short = temporalize(
+    windows, _ = temporalize(
         encoder.encode(frame),
         frame.segments,
         config.window.lookback,
@@ -171,7 +188,6 @@ def window_part(prepared: Prepared, part: int, learn_for: int | None = None) -> 
         number=part,
         encoder=encoder,
         windows=windows,
-        short_history=short,
         teach=windows.take(teach),
         target=target[teach],
         monitor=(windows.take(watch), target[watch, 0]) if watched else None,
@@ -249,7 +265,7 @@ def _choose(prepared: Prepared, folds: tuple[PartFit, ...], name: str) -> Chosen
     """Calibrate and fit the alarm policy on the folds' forward scores."""
     row, logit = _forward_scores(prepared, folds, name)
     target = prepared.labels.target[row]
-    calibration = fit_calibration(logit, target, shift=_shift(folds, name))
+    calibration = fit_calibration(logit, target)
     scored = as_scored(prepared, row, calibration.apply(logit))
     counted, _ = events_of(prepared, EventPart.VALIDATION, _choosing(prepared))
     fitted = fit_policy(
@@ -282,12 +298,22 @@ def events_of(prepared: Prepared, part: EventPart, rows: Bool) -> tuple[Bool, Bo
 
     The leaky random split tears every event apart; there, those with a row in the part count.
     """
+    here = _with_positive_row(prepared, rows)
+    if prepared.split.strategy == "random_leaky":
+        return here, np.zeros(len(here), bool)
+    counted = prepared.event_part == part
+    if part == EventPart.VALIDATION:
+        # An event whose rows the purge took away cannot be caught there.
+        counted &= ~_with_positive_row(prepared, prepared.split.purged(prepared.split.test))
+    return counted, here & ~counted
+
+
+def _with_positive_row(prepared: Prepared, rows: Bool) -> Bool:
+    """Events that have a positive row among some rows, bool [k]."""
     labels = prepared.labels
     here = np.zeros(len(prepared.event_part), bool)
     here[labels.event[rows & (labels.target == 1)]] = True
-    if prepared.split.strategy == "random_leaky":
-        return here, np.zeros(len(here), bool)
-    return prepared.event_part == part, here & (prepared.event_part == EventPart.BOUNDARY)
+    return here
 
 
 def as_scored(prepared: Prepared, row: Int64, probability: Float64) -> Scored:
@@ -301,13 +327,3 @@ def with_alarms(scored: Scored, policy: AlarmPolicy) -> Scored:
     """The same rows with the alarms that a policy raises on them."""
     alarm = raise_alarms(policy, scored.time, scored.segment, scored.probability)
     return scored.with_scores(scored.probability, alarm)
-
-
-def _shift(folds: tuple[PartFit, ...], name: str) -> float:
-    """What class weights and sampling added to the log-odds, on average over members and folds.
-
-    Baselines have taken it off themselves.
-    """
-    if name != LSTM:
-        return 0.0
-    return float(np.mean([member.prior_shift for fold in folds for member in fold.members]))

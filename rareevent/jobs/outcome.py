@@ -13,8 +13,15 @@ import numpy as np
 
 from rareevent.config import dump_pipeline
 from rareevent.jobs.judge import Judged
-from rareevent.jobs.learn import LSTM, Learned
-from rareevent.jobs.predictions import EVENTS, PREDICTIONS, event_table, prediction_table
+from rareevent.jobs.learn import LSTM, Learned, events_of
+from rareevent.jobs.predictions import (
+    ALARMS,
+    EVENTS,
+    PREDICTIONS,
+    alarm_table,
+    event_table,
+    prediction_table,
+)
 from rareevent.jobs.prepare import Prepared, dropped_rows
 from rareevent.report.content import RunReport, score_series
 from rareevent.report.lanes import MOST_LANES, by_trouble
@@ -55,9 +62,10 @@ def final_metrics(prepared: Prepared, learned: Learned, judged: Judged) -> dict[
     out["train/events"] = parts["train"]["events"]
     out |= {f"validation/{n}": v for n, v in judged.validation[LSTM].metrics.items()}
     out |= {f"test/{n}": v for n, v in judged.test[LSTM].metrics.items()}
-    blind = judged.without_feed.metrics
+    told = judged.otherwise_told.metrics
+    group = "test_without_feed" if prepared.config.score.with_events else "test_with_feed"
     kept = ("event_recall", "false_alarms", "false_alarms_per_event", "alarm_precision", "roc_auc")
-    out |= {f"test_without_feed/{n}": blind.get(n) for n in kept}
+    out |= {f"{group}/{n}": told.get(n) for n in kept}
     for name, evaluation in judged.test.items():
         if name != LSTM:
             out |= {f"test_{name}/{n}": v for n, v in evaluation.metrics.items()}
@@ -76,7 +84,7 @@ def split_summary(prepared: Prepared, learned: Learned) -> dict[str, Any]:
             "rows": int(rows.sum()),
             "windows": int((rows & ends).sum()),
             "positive_rows": int((rows & (prepared.labels.target == 1)).sum()),
-            "events": int((prepared.event_part == EventPart[name.upper()]).sum()),
+            "events": int(events_of(prepared, EventPart[name.upper()], rows)[0].sum()),
             "from": frame.clock.text(frame.time[rows].min()),
             "to": frame.clock.text(frame.time[rows].max()),
         }
@@ -108,7 +116,7 @@ def run_report(
         clock=vars(frame.clock),
         leaky=config.split.strategy == "random_leaky",
         validation=judged.validation[LSTM].to_json(),
-        without_feed=judged.without_feed.to_json(),
+        without_feed=judged.otherwise_told.to_json() if config.score.with_events else None,
         baselines={
             **{n: e.to_json() for n, e in judged.test.items() if n != LSTM},
             "random": {"metrics": dict(judged.random)},
@@ -118,7 +126,7 @@ def run_report(
         quality=prepared.quality.to_json(),
         audit=audit.to_json(),
         split={n: p for n, p in parts.items() if isinstance(p, Mapping)},
-        dropped=dropped_rows(prepared, learned.final.part.short_history),
+        dropped=dropped_rows(prepared, learned.final.part.windowed),
         confidence=config.evaluate.confidence,
         channels="; ".join(prepared.reasons.values()),
         config_yaml=dump_pipeline(config, prepared.reasons),
@@ -151,12 +159,12 @@ def save_artifacts(
         run.save(f"plots/{name}.png", png)
     with tempfile.TemporaryDirectory(prefix="rareevent-") as folder:
         write_predictions(Path(folder), prepared, judged, fold=0)
-        for name in (PREDICTIONS, EVENTS):
+        for name in (PREDICTIONS, EVENTS, ALARMS):
             run.save_file(Path(folder) / name, "predictions")
 
 
 def write_predictions(folder: Path, prepared: Prepared, judged: Judged, *, fold: int) -> None:
-    """The test rows as every model scored them, and the events, as two Parquet files."""
+    """The test rows as every model scored them, the events and all alarms, as Parquet files."""
     import pyarrow.parquet as pq
 
     frame = prepared.frame
@@ -170,5 +178,7 @@ def write_predictions(folder: Path, prepared: Prepared, judged: Judged, *, fold:
         horizon=prepared.labels.horizon,
     )
     events = event_table(judged.test[LSTM], frame.events, frame.assets, frame.clock, fold=fold)
+    alarms = alarm_table(judged.scored, frame.assets, frame.clock, fold=fold)
+    pq.write_table(alarms, folder / ALARMS)
     pq.write_table(rows, folder / PREDICTIONS)
     pq.write_table(events, folder / EVENTS)

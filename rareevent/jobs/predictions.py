@@ -3,7 +3,8 @@
 `predictions.parquet` holds one row per scored row: fold, asset, time, label (1, 0, null where the
 row has none), event_id (of the row's next event, null where none is known), probability, alarm,
 then one column of scores per baseline. `events.parquet` holds one row per event of each fold:
-fold, event_id, asset, time, outcome (caught, missed, unforeseeable, boundary).
+fold, event_id, asset, time, outcome (caught, missed, unforeseeable, boundary). `alarms.parquet`
+holds one row per alarm of every model: fold, model, asset, time.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from rareevent.windowing.curve_shift import NEVER, Status
 if TYPE_CHECKING:
     import pyarrow as pa
 
-PREDICTIONS, EVENTS = "predictions.parquet", "events.parquet"
+PREDICTIONS, EVENTS, ALARMS = "predictions.parquet", "events.parquet", "alarms.parquet"
 _SETTINGS = b"rareevent"
 
 
@@ -74,6 +75,28 @@ def prediction_table(
     columns |= {name: pa.array(other.probability) for name, other in baselines.items()}
     settings = {"lookback": lookback, "horizon": horizon, "clock": vars(clock)}
     return pa.table(columns).replace_schema_metadata({_SETTINGS: json.dumps(settings).encode()})
+
+
+def alarm_table(
+    scored: Mapping[str, Scored], assets: tuple[str, ...], clock: Clock, *, fold: int
+) -> pa.Table:
+    """The alarms that the model and every baseline raised, as an Arrow table."""
+    import pyarrow as pa
+
+    parts = []
+    for name, rows in scored.items():
+        raised = rows.take(rows.alarm)
+        parts.append(
+            pa.table(
+                {
+                    "fold": pa.array(np.full(len(raised), fold, np.int32)),
+                    "model": pa.array([name] * len(raised), pa.string()),
+                    "asset": _names(raised.asset, assets),
+                    "time": _times(raised.time, clock),
+                }
+            )
+        )
+    return pa.concat_tables(parts)
 
 
 def event_table(

@@ -10,11 +10,11 @@ import numpy as np
 from rareevent.config import PipelineConfig
 from rareevent.errors import ConfigError, DataError
 from rareevent.ingestion import Quality, ingest, resolve_stage
-from rareevent.ingestion.frame import Bool, Fate, Int8, SensorFrame
+from rareevent.ingestion.frame import Bool, Fate, Int8, Segments, SensorFrame
 from rareevent.windowing.curve_shift import Labels, Status, curve_shift
 from rareevent.windowing.drift import choose_channels
 from rareevent.windowing.encode import channel_memory
-from rareevent.windowing.split import EventPart, Split, part_of_events, split_rows
+from rareevent.windowing.split import UNUSED, EventPart, Split, part_of_events, split_rows
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Prepared:
     targets : int8 [n, heads], labels of the own horizon and of each auxiliary one, -1 for none
     split : parts of the rows
     event_part : int8 [k], the `EventPart` of every event
+    fate : int8 [n], the `Fate` of every row
     reasons : key of the pipeline that was `auto` -> what it became and why
     """
 
@@ -39,12 +40,13 @@ class Prepared:
     targets: Int8
     split: Split
     event_part: Int8
+    fate: Int8
     reasons: Mapping[str, str]
 
     @property
     def in_segment(self) -> Bool:
         """Rows that belong to a segment, bool [n]."""
-        return self.frame.segments.fate == Fate.IN_SEGMENT
+        return self.labels.status != Status.NO_SEGMENT
 
     @property
     def labelled(self) -> Bool:
@@ -77,8 +79,20 @@ def prepare(config: PipelineConfig) -> Prepared:
     config = config.model_copy(update={"ingest": stage})
     labels, targets, reach = label_rows(frame, config)
     split = split_rows(frame, config.split, reach, receptive_field(config))
-    part = part_of_events(frame, split, labels.horizon, labels.lead)
-    return Prepared(config, frame, quality, labels, targets, split, part, {})
+    part, fate = part_of_events(frame, split, labels.horizon, labels.lead), frame.segments.fate
+    if config.split.strategy == "random_leaky":
+        frame = _without_gaps(frame)
+    return Prepared(config, frame, quality, labels, targets, split, part, fate, {})
+
+
+def _without_gaps(frame: SensorFrame) -> SensorFrame:
+    """One segment per asset, as in the published protocol, whose windows run across stoppages.
+
+    Rows that had no segment stay without a label, and so teach and judge nothing.
+    """
+    start, stop = frame.asset_starts[:-1], frame.asset_starts[1:]
+    fate = np.full(len(frame), Fate.IN_SEGMENT, np.int8)
+    return replace(frame, segments=Segments(start, stop, frame.asset.astype(np.int64), fate))
 
 
 def repart(prepared: Prepared, split: Split) -> Prepared:
@@ -99,10 +113,13 @@ def fill_auto(prepared: Prepared) -> Prepared:
     rows = prepared.split.rows_before(1) & prepared.in_segment
     choice = choose_channels(prepared.frame, rows)
     channels = config.channels.model_copy(update={"use": choice.use})
+    reason, texts = choice.reason, prepared.frame.texts
+    if texts and "value" not in choice.use:
+        reason += f"; categories are levels too, so {', '.join(texts)} are left out"
     return replace(
         prepared,
         config=config.model_copy(update={"channels": channels}),
-        reasons={**prepared.reasons, "channels.use": choice.reason},
+        reasons={**prepared.reasons, "channels.use": reason},
     )
 
 
@@ -134,18 +151,28 @@ def label_rows(frame: SensorFrame, config: PipelineConfig) -> tuple[Labels, Int8
     return labels, np.where(usable, np.stack(heads, axis=1), -1), max(horizon, *horizons, 0)
 
 
-def dropped_rows(prepared: Prepared, short_history: int) -> dict[str, int]:
-    """Rows that taught and judged nothing, by the one reason why.
+def dropped_rows(prepared: Prepared, windowed: Bool) -> dict[str, int]:
+    """Rows that neither taught nor were judged, each under the one reason that comes first.
 
     Parameters
     ----------
-    short_history : rows in a segment that got no window
+    windowed : bool [n], rows that have a window
     """
-    fate, status = prepared.frame.segments.fate, prepared.labels.status
-    counts = {f.name.lower(): int((fate == f).sum()) for f in Fate if f is not Fate.IN_SEGMENT}
-    counts |= {s.name.lower(): int((status == s).sum()) for s in (Status.TOO_LATE, Status.CENSORED)}
-    purged = prepared.split.purged(prepared.split.test) & prepared.labelled
-    return {**counts, "purged": int(purged.sum()), "short_history": short_history}
+    split, status = prepared.split, prepared.labels.status
+    fates = [fate for fate in Fate if fate is not Fate.IN_SEGMENT]
+    reasons = {fate.name.lower(): prepared.fate == fate for fate in fates}
+    reasons |= {
+        "unused": split.part == UNUSED,
+        "too_late": status == Status.TOO_LATE,
+        "censored": status == Status.CENSORED,
+        "short_history": ~windowed,
+        "purged": split.purged(split.test),
+    }
+    left, counts = np.ones(len(status), bool), {}
+    for name, rows in reasons.items():
+        counts[name] = int((left & rows).sum())
+        left &= ~rows
+    return counts
 
 
 def require_events(prepared: Prepared) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -120,7 +120,7 @@ def train(
             champion=champion,
             seconds=round(time.perf_counter() - started, 3),
             split=split_summary(prepared, learned),
-            dropped=dropped_rows(prepared, learned.final.part.short_history),
+            dropped=dropped_rows(prepared, learned.final.part.windowed),
             metrics=metrics,
             intervals=judged.test[LSTM].to_json()["intervals"],
             baselines={
@@ -184,16 +184,16 @@ def make_bundle(prepared: Prepared, learned: Learned, run_id: str | None) -> Bun
         needs=final.part.encoder.needs,
         encoder=final.part.encoder,
         networks=tuple(member.network for member in final.members),
-        calibration=chosen.calibration,
+        calibration=replace(chosen.calibration, shift=final.prior_shift),
         policy=chosen.policy,
         profile=training_profile(prepared.frame, final.part.learned_from),
         provenance={
             **new_provenance(
-                data_sha256=prepared.frame.source_sha256,
+                data_sha256=prepared.frame.data_sha256(),
                 git_commit=git_commit(),
                 run_id=run_id,
             ),
-            **_learned_from(prepared, final.part.learned_from),
+            **_learned_from(prepared, final.part.learned_from | prepared.split.choosing_rows()),
         },
     )
 
@@ -219,7 +219,7 @@ def _describe_inputs(run: TrackedRun, prepared: Prepared) -> None:
     run.params(config.dump())
     run.save("pipeline.yaml", dump_pipeline(absolute(config), prepared.reasons))
     profile = {"rows": len(frame), "assets": len(frame.assets), "events": len(frame.events)}
-    run.dataset(config.name, config.ingest.source, frame.source_sha256, "training", profile)
+    run.dataset(config.name, config.ingest.source, frame.data_sha256(), "training", profile)
 
 
 def absolute(config: PipelineConfig) -> PipelineConfig:
@@ -268,7 +268,7 @@ def _log_model(
             raw_example(prepared),
             prepared.frame.clock,
             register_as=register,
-            tags={"run_id": run.run_id, "data_sha256": prepared.frame.source_sha256},
+            tags={"run_id": run.run_id, "data_sha256": prepared.frame.data_sha256()},
         )
 
 

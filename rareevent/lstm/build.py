@@ -10,6 +10,7 @@ import numpy as np
 
 from rareevent.config import ModelStage
 from rareevent.errors import ConfigError
+from rareevent.ingestion.frame import Bool, Float32
 from rareevent.lstm.backend import has_gpu, import_keras
 from rareevent.lstm.fused import fused_lstm_layer
 from rareevent.lstm.network import LSTMLayer, Network
@@ -37,9 +38,10 @@ def build_stacked_lstm(
     """A stacked LSTM from windows [batch, lookback, channels] to logits [batch, heads].
 
     Input → linear projection (`model.projection`) → LSTM layers (`model.units`) → dropout →
-    dense head. With `model.skip` the last row goes straight to the logits too, through dropout
-    and a linear map that starts at zero and is held there by an L2 penalty: what is linear need
-    not be learned by the recurrence. Unless `loop` is "fused", all layers are Keras' own, so that
+    dense head. With `model.skip` the last row goes straight to the logits too: what is linear
+    need not be learned by the recurrence. With `skip_start: logistic` the map is frozen, and
+    `set_start` gives it its weights; with `zero` it is learned, through dropout, from zero, and
+    held there by an L2 penalty. Unless `loop` is "fused", all layers are Keras' own, so that
     a saved model loads in safe mode.
 
     Parameters
@@ -92,6 +94,34 @@ def training_loop(lookback: int, model: ModelStage) -> Loop:
     if model.activation == "tanh":
         return "fused"
     return "unrolled" if lookback <= LONGEST_UNROLLED else "keras"
+
+
+def set_start(model: keras.Model, reads: Bool, skip: Float32 | None, bias: Float32 | None) -> None:
+    """Blind the recurrence to some channels, and give the linear part its weights; in place.
+
+    Weights of the channels that are read are scaled to what Glorot's rule would have drawn for
+    so many channels. With `skip` the head starts at zero: the model starts as the linear part.
+
+    Parameters
+    ----------
+    model : made by `build_stacked_lstm`, as yet untrained
+    reads : bool [c]
+    skip : float32 [c, H], or None to leave skip and head as they were drawn
+    bias : float32 [H], of the head; with `skip` only
+    """
+    named = {layer.name: layer for layer in model.layers}
+    entry = entry_kernel(model)
+    grow = np.sqrt(sum(entry.shape) / (reads.sum() + entry.shape[1]))
+    entry.assign(entry.numpy() * (reads[:, None] * grow).astype(np.float32))
+    if skip is not None:
+        named["skip"].set_weights([skip])
+        named["head"].set_weights([np.zeros_like(named["head"].get_weights()[0]), bias])
+
+
+def entry_kernel(model: keras.Model) -> keras.Variable:
+    """The kernel [c, ...] through which the recurrence reads the channels."""
+    named = {layer.name: layer for layer in model.layers}
+    return named["projection"].kernel if "projection" in named else named["lstm_1"].cell.kernel
 
 
 def network_from_keras(model: keras.Model) -> Network:
@@ -151,12 +181,14 @@ def _skip(
     _, keras = import_keras()
     layers, lookback = keras.layers, windows.shape[1]
     last = layers.Flatten(name="last_row")(layers.Cropping1D((lookback - 1, 0))(windows))
-    if model.skip_dropout > 0:
+    learned = model.skip_start == "zero"
+    if learned and model.skip_dropout > 0:
         last = layers.Dropout(model.skip_dropout, seed=seed, name="skip_dropout")(last)
     return layers.Dense(
         heads,
         use_bias=False,
         kernel_initializer="zeros",
-        kernel_regularizer=keras.regularizers.L2(model.skip_l2),
+        kernel_regularizer=keras.regularizers.L2(model.skip_l2) if learned else None,
+        trainable=learned,
         name="skip",
     )(last)

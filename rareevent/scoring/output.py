@@ -64,7 +64,7 @@ def _hold(folder: Path) -> FileLock:
             left.unlink(missing_ok=True)
     except Timeout:
         raise LockedError(
-            f"{folder}: another scoring job is writing there; wait for it or name another output"
+            f"{folder}: another job is writing there; wait for it or name another output"
         ) from None
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written: {error}") from error

@@ -74,6 +74,8 @@ def log_bundle(
     pyfunc = wake_mlflow("mlflow.pyfunc")
     model = wake_mlflow("mlflow.models").Model
     with tracking_errors(f"cannot log the model of run {run.run_id} at {run.home.uri}"):
+        # MLflow files a model under the active experiment, whatever the run's own is.
+        wake_mlflow().set_experiment(experiment_id=run.experiment_id)
         logged = model.log(
             artifact_path=None,
             name=_ARTIFACT_NAME,

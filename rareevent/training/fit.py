@@ -12,13 +12,14 @@ import numpy as np
 
 from rareevent.config import ModelStage, TrainStage
 from rareevent.errors import TrainingError
-from rareevent.ingestion.frame import Int8, Int64
-from rareevent.lstm.build import build_stacked_lstm, network_from_keras
+from rareevent.ingestion.frame import Bool, Float32, Int8, Int64
+from rareevent.lstm.build import build_stacked_lstm, network_from_keras, set_start
 from rareevent.lstm.cell import Network, forward
 from rareevent.training.class_weight import class_weights
 from rareevent.training.sampling import require_both_classes, sample_windows
-from rareevent.training.schedule import epochs_for
-from rareevent.training.trainer import Shape, trainer_for
+from rareevent.training.schedule import epochs_for, learning_rate_for
+from rareevent.training.start import Start, find_start
+from rareevent.training.trainer import Shape, TrainingData, trainer_for
 from rareevent.windowing.temporalize import Windows
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class FittedLSTM:
     history : one EpochReport per epoch
     prior_shift : float, log-odds that class weights and sampling added to head 0
     windows : int, windows it was trained on, after sampling
+    reads : bool [c], channels that the recurrence reads
     """
 
     network: Network
@@ -67,6 +69,7 @@ class FittedLSTM:
     history: tuple[EpochReport, ...]
     prior_shift: float
     windows: int
+    reads: Bool
 
 
 def fit_lstm(
@@ -79,6 +82,7 @@ def fit_lstm(
     epochs: int | Literal["auto"],
     monitor: tuple[Windows, Int8] | None = None,
     on_epoch: Callable[[EpochReport], None] | None = None,
+    start: Start | None = None,
 ) -> FittedLSTM:
     """Train one stacked LSTM: Adam, clipped gradients, a fixed number of epochs.
 
@@ -92,10 +96,12 @@ def fit_lstm(
         the pipeline's own horizon; sampling goes by its classes.
     model, train : ModelStage, TrainStage
     seed : weights, sampling, order of windows and dropout; the same seed gives the same numbers
-    epochs : at least 1; "auto" takes `epochs_for` the windows left after sampling
+    epochs : at least 1; "auto" takes `epochs_for` the windows left after sampling and
+        their events, as `train.learning_rate` "auto" takes `learning_rate_for` the events
     monitor : windows and head-0 labels whose PR-AUC each report gives. It is only reported:
         nothing is chosen by it.
     on_epoch : called after every epoch
+    start : what `find_start` gives for these windows; members that share it save its time
 
     Raises
     ------
@@ -106,23 +112,27 @@ def fit_lstm(
     sample = sample_windows(targets[:, 0], train, seed)
     chosen, labels = only_needed_rows(windows.take(sample.index)), targets[sample.index]
     weights = class_weights(labels, train.class_weight)
+    start = start or find_start(windows, targets, model)
     if epochs == "auto":
-        epochs = epochs_for(len(chosen), train.batch_size)
+        epochs = epochs_for(len(chosen), train.batch_size, start.events)
+    rate = train.learning_rate
+    rate = learning_rate_for(start.events) if rate == "auto" else rate
 
     shape = _shape(windows, targets, model, train)
     fitted = build_stacked_lstm(
         shape.lookback, shape.channels, model, shape.heads, seed=seed, loop="keras"
     )
+    set_start(fitted, start.reads, start.skip, _head_bias(start, labels, weights))
     trainer = trainer_for(shape)
     order = np.random.default_rng(seed)
     history = []
-    with trainer.fitting(fitted, chosen, labels, weights):
+    with trainer.fitting(fitted, TrainingData(chosen, labels, weights, start.reads, rate)):
         for epoch in range(1, epochs + 1):
             began = time.perf_counter()
             loss, norm = trainer.epoch(_batches(order, len(chosen), train.batch_size))
             network = network_from_keras(trainer.model)
             if not _all_finite(loss, norm, network):
-                raise _divergence(f"epoch {epoch} of {epochs}", loss, norm, train, chosen)
+                raise _divergence(f"epoch {epoch} of {epochs}", loss, norm, rate, train, chosen)
             pr_auc = _pr_auc(network, monitor)
             seconds = time.perf_counter() - began
             history.append(EpochReport(epoch, epochs, loss, norm, pr_auc, seconds))
@@ -130,7 +140,7 @@ def fit_lstm(
                 on_epoch(history[-1])
     fitted.set_weights(trainer.model.get_weights())
     shift = sample.prior_shift + float(np.log(weights[0, 1] / weights[0, 0]))
-    return FittedLSTM(network, fitted, tuple(history), shift, len(chosen))
+    return FittedLSTM(network, fitted, tuple(history), shift, len(chosen), start.reads)
 
 
 def only_needed_rows(windows: Windows) -> Windows:
@@ -152,6 +162,17 @@ def only_needed_rows(windows: Windows) -> Windows:
     return Windows(rows, place[oldest], place[windows.ends], windows.lookback)
 
 
+def _head_bias(start: Start, labels: Int8, weights: Float32) -> Float32 | None:
+    """The regression's bias, moved from classes of equal weight to those of this fit."""
+    if start.bias is None:
+        return None
+    positive = weights[:, 1] * np.sum(labels == 1, axis=0)
+    negative = weights[:, 0] * np.sum(labels == 0, axis=0)
+    both = (positive > 0) & (negative > 0)
+    odds = np.where(both, positive, 1) / np.where(both, negative, 1)
+    return (start.bias + np.log(odds)).astype(np.float32)
+
+
 def _shape(windows: Windows, targets: Int8, model: ModelStage, train: TrainStage) -> Shape:
     return Shape(
         lookback=windows.lookback,
@@ -160,7 +181,6 @@ def _shape(windows: Windows, targets: Int8, model: ModelStage, train: TrainStage
         # The number of members changes no member.
         model=model.model_copy(update={"members": 1}),
         focal_gamma=train.focal_gamma if train.loss == "focal" else 0.0,
-        learning_rate=train.learning_rate,
         clipnorm=train.clipnorm,
     )
 
@@ -199,10 +219,10 @@ def _all_finite(loss: float, norm: float, network: Network) -> bool:
 
 
 def _divergence(
-    where: str, loss: float, norm: float, train: TrainStage, windows: Windows
+    where: str, loss: float, norm: float, rate: float, train: TrainStage, windows: Windows
 ) -> TrainingError:
     remedy = (
-        f"lower train.learning_rate (now {train.learning_rate:g}) or train.clipnorm (now"
+        f"lower train.learning_rate (now {rate:g}) or train.clipnorm (now"
         f" {train.clipnorm:g}), or check the inputs for values far out of range"
     )
     odd = int(np.sum(~np.isfinite(windows.rows)))

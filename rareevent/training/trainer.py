@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rareevent.config import ModelStage
-from rareevent.ingestion.frame import Float32, Int8, Int64
+from rareevent.ingestion.frame import Bool, Float32, Int8, Int64
 from rareevent.lstm.backend import import_keras
-from rareevent.lstm.build import build_stacked_lstm, training_loop
+from rareevent.lstm.build import build_stacked_lstm, entry_kernel, training_loop
 from rareevent.training.loss import weighted_loss
 from rareevent.windowing.temporalize import Windows
 
@@ -31,8 +31,27 @@ class Shape:
     heads: int
     model: ModelStage
     focal_gamma: float
-    learning_rate: float
     clipnorm: float
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What one fit differs in from another of the same shape.
+
+    Attributes
+    ----------
+    windows : Windows, k of them
+    targets : int8 [k, heads]
+    class_weights : float32 [heads, 2]
+    reads : bool [c], channels whose weights into the recurrence are learned
+    learning_rate : of Adam
+    """
+
+    windows: Windows
+    targets: Int8
+    class_weights: Float32
+    reads: Bool
+    learning_rate: float
 
 
 @lru_cache(maxsize=4)
@@ -58,26 +77,22 @@ class Trainer:
         self.model: keras.Model = build_stacked_lstm(
             shape.lookback, shape.channels, shape.model, shape.heads, seed=0, loop=loop
         )
-        self._optimizer = keras.optimizers.Adam(shape.learning_rate, clipnorm=shape.clipnorm)
+        self._entry = entry_kernel(self.model)
+        self._optimizer = keras.optimizers.Adam(clipnorm=shape.clipnorm)
         self._optimizer.build(self.model.trainable_variables)
         self._untouched = [variable.numpy() for variable in self._optimizer.variables]
         self._compiled = tf.function(self._step, input_signature=self._signature(tf))
         self._data: tuple[tf.Tensor, ...] = ()
 
     @contextmanager
-    def fitting(
-        self, start: keras.Model, windows: Windows, targets: Int8, class_weights: Float32
-    ) -> Iterator[None]:
-        """One fit: the weights and dropout seeds of `start`, a new optimizer, these windows.
+    def fitting(self, start: keras.Model, data: TrainingData) -> Iterator[None]:
+        """One fit: the weights and dropout seeds of `start`, a new optimizer, this data.
 
         The data is let go of at the end, however the fit ends.
 
         Parameters
         ----------
         start : a model that `build_stacked_lstm` made for the same shape
-        windows : Windows, k of them
-        targets : int8 [k, heads]
-        class_weights : float32 [heads, 2]
         """
         import tensorflow as tf
 
@@ -85,8 +100,10 @@ class Trainer:
             mine.assign(given)
         for variable, value in zip(self._optimizer.variables, self._untouched, strict=True):
             variable.assign(value)
-        arrays = (windows.rows, windows.starts, windows.ends, targets, class_weights)
-        self._data = tuple(tf.constant(array) for array in arrays)
+        self._optimizer.learning_rate.assign(data.learning_rate)
+        windows, reads = data.windows, data.reads.astype(np.float32)
+        arrays = (windows.rows, windows.starts, windows.ends, data.targets, data.class_weights)
+        self._data = tuple(tf.constant(array) for array in (*arrays, reads))
         try:
             yield
         finally:
@@ -116,10 +133,11 @@ class Trainer:
             tf.TensorSpec([None], tf.int64),
             tf.TensorSpec([None, heads], tf.int8),
             tf.TensorSpec([heads, 2], tf.float32),
+            tf.TensorSpec([channels], tf.float32),
             tf.TensorSpec([None], tf.int64),
         ]
 
-    def _step(self, rows, starts, ends, targets, class_weights, batch):
+    def _step(self, rows, starts, ends, targets, class_weights, reads, batch):
         import tensorflow as tf
 
         back = tf.range(1 - self._shape.lookback, 1, dtype=tf.int64)
@@ -133,5 +151,8 @@ class Trainer:
                 loss += tf.add_n(self.model.losses)
         variables = self.model.trainable_variables
         gradients = tape.gradient(loss, variables)
+        # A channel whose weights start at zero and get no gradient stays unread.
+        entry = next(i for i, v in enumerate(variables) if v is self._entry)
+        gradients[entry] *= reads[:, None]
         self._optimizer.apply(gradients, variables)
         return loss, tf.linalg.global_norm(gradients)

@@ -230,6 +230,11 @@ def part_of_events(frame: SensorFrame, split: Split, horizon: int, lead: int) ->
         same = inside == np.searchsorted(bounds, closes, side="right")
         part[same] = inside[same]
         part[inside > EventPart.TEST] = EventPart.UNOBSERVED
+        # Rows before a sliding window are unused, and so are events that only they could foresee.
+        start = split.time[split.part != UNUSED].min()
+        if start > split.time.min():
+            part[opens < start] = EventPart.BOUNDARY
+            part[closes < start] = EventPart.UNOBSERVED
     elif split.strategy == "by_asset":
         of_asset = split.part[frame.asset_starts[:-1]][events.asset]
         known = [of_asset == UNUSED, of_asset == TRAIN, of_asset == split.test]

@@ -6,21 +6,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rareevent.config import load_pipeline
+from rareevent.config import ChannelsStage, ScoreStage, load_pipeline
 from rareevent.errors import DataError, LeakError, TrainingError
-from rareevent.evaluation.scored import Scored
+from rareevent.ingestion import with_event_delay, without_feed
 from rareevent.jobs import learn as learning
 from rareevent.jobs.evaluate import evaluate_model
 from rareevent.jobs.judge import judge_test
-from rareevent.jobs.learn import LSTM, learn
+from rareevent.jobs.learn import LSTM, learn, window_part
 from rareevent.jobs.predictions import read_predictions
-from rareevent.jobs.prepare import fill_auto, prepare
+from rareevent.jobs.prepare import dropped_rows, fill_auto, prepare
 from rareevent.jobs.progress import Quiet
 from rareevent.jobs.promote import promote
 from rareevent.jobs.report import report
 from rareevent.jobs.runs import compare_runs, list_runs
 from rareevent.jobs.score import score
 from rareevent.jobs.train import make_bundle, train
+from rareevent.scoring.engine import score_frame
 from rareevent.tracking.artifacts import run_artifacts
 from rareevent.tracking.home import connect
 from rareevent.tracking.resolve import resolve_model
@@ -69,12 +70,19 @@ def test_model_finds_events_that_announce_themselves(trained):
     assert result.metrics["test/event_recall"] > 0.5
 
 
-def test_every_row_is_accounted_for(trained):
-    _, result, _ = trained
-    parts = [result.split[name] for name in ("train", "validation", "test")]
+@pytest.mark.parametrize("pad", ["first", "none"])
+def test_every_row_teaches_or_judges_or_is_counted_under_one_reason(line, pad):
+    window = line.window.model_copy(update={"pad": pad})
+    label = line.label.model_copy(update={"lead": "2min"})
+    prepared = fill_auto(prepare(line.model_copy(update={"window": window, "label": label})))
+    last = window_part(prepared, prepared.split.test)
 
-    assert sum(p["rows"] for p in parts) == 3000
-    assert sum(p["windows"] for p in parts) == 3000 - result.dropped["event"]
+    dropped = dropped_rows(prepared, last.windowed)
+
+    judged = last.judged_on & prepared.labelled & last.windowed
+    assert sum(dropped.values()) + len(last.teach) + judged.sum() == 3000
+    assert dropped["too_late"] > 0
+    assert bool(dropped["short_history"]) == (pad == "none")
 
 
 def test_run_is_finished_and_keeps_its_artifacts(trained):
@@ -195,39 +203,61 @@ def test_second_version_waits_for_promotion_and_runs_compare(line):
 
 
 def test_poisoning_the_test_part_changes_nothing_that_was_chosen(line):
-    prepared = fill_auto(prepare(line))
-    test = prepared.split.rows_of(prepared.split.test)
-    poisoned = replace(
-        prepared,
-        frame=replace(
-            prepared.frame,
-            sensors={n: np.where(test, 1e6, v) for n, v in prepared.frame.sensors.items()},
-        ),
-        targets=np.where(test[:, None], 1 - np.abs(prepared.targets), prepared.targets),
-    )
+    """Readings, events and all: the last quarter of the file becomes another world."""
+    import pandas as pd
 
-    clean, dirty = learn(prepared, Quiet()), learn(poisoned, Quiet())
+    clean_data = fill_auto(prepare(with_auto_channels(line)))
+    clean = learn(clean_data, Quiet())
+    rows = pd.read_csv(line.ingest.source)
+    last = rows.index >= 2250
+    rows.loc[last, "warm"] = 1e6 - rows.loc[last, "warm"] * 1e3
+    rows.loc[last, "noise"] = 7.0
+    rows.loc[last, "y"] = (rows.index[last] % 31 == 0).astype(int)
+    rows.to_csv(line.ingest.source, index=False)
 
+    dirty_data = fill_auto(prepare(with_auto_channels(line)))
+    dirty = learn(dirty_data, Quiet())
+
+    assert dirty_data.config == clean_data.config
+    assert not np.array_equal(clean_data.labels.target, dirty_data.labels.target)
     for name in clean.chosen:
         assert clean.chosen[name].policy == dirty.chosen[name].policy
         a, b = clean.chosen[name].calibration, dirty.chosen[name].calibration
-        assert (a.slope, a.intercept) == (b.slope, b.intercept)
+        assert (a.shift, a.slope, a.intercept) == (b.shift, b.slope, b.intercept)
     ours, theirs = clean.final.members[0].network, dirty.final.members[0].network
     for key, array in ours.to_arrays().items():
         assert np.array_equal(array, theirs.to_arrays()[key])
 
 
-def test_model_is_judged_by_the_output_of_the_scorer(line, monkeypatch):
-    prepared = fill_auto(prepare(line))
+def with_auto_channels(config):
+    return config.model_copy(update={"channels": ChannelsStage()})
+
+
+@pytest.mark.parametrize(
+    "score", [{}, {"event_delay": "3min"}, {"with_events": False}], ids=["feed", "late", "blind"]
+)
+def test_model_is_judged_by_the_output_of_the_scorer_that_will_run(line, score):
+    config = line.model_copy(update={"score": ScoreStage(**score)})
+    prepared = fill_auto(prepare(config))
     learned = learn(prepared, Quiet())
     bundle = make_bundle(prepared, learned, None)
 
-    judged = judge_test(prepared, learned, bundle)
+    judged = judge_test(prepared, learned, bundle).scored
 
-    scored = judged.scored[LSTM]
-    assert isinstance(scored, Scored)
-    assert judged.test[LSTM].metrics["rows"] == len(scored)
-    assert judged.without_feed.metrics["rows"] > len(scored)
+    frame = prepared.frame
+    if score.get("event_delay"):
+        frame = with_event_delay(frame, 180_000_000)
+    elif score:
+        frame = without_feed(frame)
+    out = score_frame(bundle, frame)
+    late = out.time >= prepared.split.edges[-2]
+    for scored in judged.values():
+        assert np.array_equal(scored.time, out.time[late])
+        assert np.array_equal(scored.segment, out.segment[late])
+    assert np.array_equal(judged[LSTM].probability, out.probability[late])
+    assert np.array_equal(judged[LSTM].alarm, out.alarm[late])
+    event_rows = np.isin(judged[LSTM].time, prepared.frame.events.time).sum()
+    assert bool(event_rows) == bool(score)
 
 
 def runs_by_status():

@@ -310,7 +310,7 @@ def test_a_second_job_on_one_output_is_refused_at_once(bundle, day, tmp_path):
     )
     try:
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(LockedError, match="another scoring job"):
+        with pytest.raises(LockedError, match="another job"):
             score_files(bundle, day, tmp_path / "out")
     finally:
         holder.kill()

@@ -1,18 +1,31 @@
-"""How long training lasts."""
+"""How long training lasts, and how fast it goes."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rareevent.training.schedule import epochs_for
+from rareevent.training.schedule import epochs_for, learning_rate_for
 
 
-@given(windows=st.integers(1, 40 * 256))
-def test_up_to_forty_steps_an_epoch_the_steps_stay_between_100_and_150(windows):
-    steps = epochs_for(windows, 256) * -(-windows // 256)
+@given(windows=st.integers(1, 40 * 256), events=st.integers(0, 50))
+def test_with_few_events_and_windows_the_steps_stay_between_100_and_150(windows, events):
+    steps = epochs_for(windows, 256, events) * -(-windows // 256)
 
     assert 100 <= steps <= 150
 
 
-@given(windows=st.integers(40 * 256, 10**7))
-def test_beyond_that_every_window_is_still_seen_three_times(windows):
-    assert epochs_for(windows, 256) == 3
+@given(windows=st.integers(170 * 256, 10**7), events=st.integers(0, 10**5))
+def test_many_windows_are_still_seen_three_times(windows, events):
+    assert epochs_for(windows, 256, events) == 3
+
+
+@pytest.mark.parametrize(("events", "epochs"), [(40, 12), (80, 20), (200, 50), (5_000, 50)])
+def test_more_events_allow_more_steps_up_to_500(events, epochs):
+    assert epochs_for(2_560, 256, events) == epochs
+
+
+@pytest.mark.parametrize(
+    ("events", "rate"), [(0, 1e-3), (75, 1e-3), (100, 4e-3), (150, 1e-2), (10_000, 1e-2)]
+)
+def test_more_events_allow_larger_steps(events, rate):
+    assert learning_rate_for(events) == pytest.approx(rate)

@@ -325,7 +325,8 @@ class ScoreStage(Stage):
 class RegisterStage(Stage):
     """Under which name the bundle is registered; None registers nothing."""
 
-    model: str | None = None
+    # A name with a slash or a colon could not be addressed as models:/NAME/VERSION.
+    model: Annotated[str, Field(pattern=r"^[^/:@]*[^/:@\s][^/:@]*$")] | None = None
     champion: Literal["first", "never"] = "first"
 
 
@@ -431,7 +432,9 @@ def _problem(item: Any) -> str:
     if item["type"] == "missing":
         return f"{path!r} is required and missing"
     message = item["msg"].removeprefix("Value error, ")
-    received = "" if "received" in message else f"; received {item['input']!r}"
+    # A rule about several keys is given them all; what it received it says itself.
+    whole = item["type"] == "value_error" and isinstance(item["input"], dict)
+    received = "" if whole or "received" in message else f"; received {item['input']!r}"
     return f"{path!r}: {message}{received}"
 
 

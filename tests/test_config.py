@@ -3,12 +3,14 @@
 import pytest
 
 from rareevent.config import (
+    PipelineConfig,
     dump_pipeline,
     load_pipeline,
     parse_duration_us,
     validate_pipeline,
 )
 from rareevent.errors import ConfigError
+from tests.conftest import REPOSITORY
 
 SMALLEST = {"ingest": {"source": "a.csv", "time": "t", "label": "y"}}
 
@@ -98,10 +100,20 @@ def test_every_problem_is_listed():
         ({"ingest": {**SMALLEST["ingest"], "sensors": ["y", "x"]}}, "the label column 'y'"),
         ({**SMALLEST, "channels": {"use": ["missing"]}}, "at least one of value"),
         ({**SMALLEST, "label": {"horizon": -2}}, "must not be negative"),
+        ({**SMALLEST, "label": {"horizon": f"{10**20}d"}}, "not be longer than 1000 years"),
+        ({**SMALLEST, "label": {"horizon": f"{10**400}d"}}, "not be longer than 1000 years"),
+        ({**SMALLEST, "register": {"model": "a/b"}}, "received 'a/b'"),
+        ({**SMALLEST, "register": {"model": " "}}, "received ' '"),
     ],
 )
 def test_refusals_say_what_was_received(data, words):
     assert words in refusal(data)
+
+
+def test_a_rule_about_several_keys_does_not_repeat_the_whole_stage():
+    message = refusal({"ingest": {**SMALLEST["ingest"], "sensors": ["y", "x"]}})
+
+    assert message.endswith("is listed in 'sensors'; take it out of there")
 
 
 def test_event_log_may_be_given_as_a_path():
@@ -129,3 +141,17 @@ def test_bad_override_is_quoted(tmp_path, override):
 
     with pytest.raises(ConfigError, match="--set"):
         load_pipeline(path, (override,))
+
+
+def test_every_key_stands_in_the_documentation():
+    page = (REPOSITORY / "docs" / "pipeline.md").read_text()
+    stages = {name: field.annotation for name, field in PipelineConfig.model_fields.items()}
+    keys = {
+        key
+        for stage in stages.values()
+        if hasattr(stage, "model_fields")
+        for key in stage.model_fields
+    }
+
+    missing = sorted(k for k in keys if k not in page and not k.startswith("false_alarms_per"))
+    assert not missing

@@ -130,6 +130,8 @@ def from_parts(plain: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Bu
             Network.from_arrays(_below(f"network_{i}", arrays), settings["activation"])
             for i, settings in enumerate(plain["networks"])
         )
+        if not networks:
+            raise ModelError("it holds no network")
         return Bundle(
             config=validate_pipeline(plain["config"], where="its pipeline"),
             clock=Clock(plain["clock"]["kind"], int(plain["clock"]["interval"])),

@@ -5,14 +5,17 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import signal
 import sys
+import warnings
 from collections.abc import Sequence
+from types import FrameType
 from typing import Any, NoReturn
 
 import click
 
 from rareevent import __version__
-from rareevent.errors import RareEventError
+from rareevent.errors import RareEventError, RareEventWarning
 
 # Verb -> one line of help; each lives in the module of its name. Kept here so that
 # `rareevent --help` imports nothing but click.
@@ -44,8 +47,9 @@ EXIT_CODES = {
     9: "MLflow cannot be reached, or does not know the run or model",
     70: "a defect in rareevent; RAREEVENT_TRACEBACK=1 shows where",
     130: "interrupted",
+    143: "stopped by SIGTERM",
 }
-_DEFECT, _INTERRUPTED = 70, 130
+_DEFECT, _INTERRUPTED, _STOPPED = 70, 130, 143
 
 
 class LazyVerbs(click.Group):
@@ -85,6 +89,9 @@ def app() -> None:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with the code of what happened."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    warnings.showwarning = _show_warning
+    # Unwinds as an interrupt does, so that locks, temporary files and runs are put in order.
+    signal.signal(signal.SIGTERM, _stop)
     sys.exit(_run(arguments))
 
 
@@ -93,24 +100,49 @@ def _run(arguments: list[str]) -> int:
         result: Any = app.main(arguments, prog_name="rareevent", standalone_mode=False)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
-    except click.exceptions.Exit as stop:
+    except (click.exceptions.Exit, click.exceptions.NoArgsIsHelpError) as stop:
+        if isinstance(stop, click.exceptions.NoArgsIsHelpError):
+            stop.show()
         return stop.exit_code
-    except click.ClickException as error:
-        return _fail(_usage(error), error.exit_code, arguments)
-    except (click.Abort, KeyboardInterrupt):
-        return _fail("interrupted", _INTERRUPTED, arguments)
     except BrokenPipeError:
         # The reader of our output went away, as `| head` does; nothing is wrong.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except RareEventError as error:
-        return _fail(str(error), error.exit_code, arguments)
-    except Exception as error:
-        if os.environ.get("RAREEVENT_TRACEBACK"):
-            raise
-        text = f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"
-        hint = "this is a defect; set RAREEVENT_TRACEBACK=1 to see where"
-        return _fail(f"{text} ({hint})", _DEFECT, arguments)
+    except (Exception, KeyboardInterrupt, SystemExit) as error:
+        text, code = _explain(error)
+        return _fail(text, code, arguments)
+
+
+def _explain(error: BaseException) -> tuple[str, int]:
+    """What to tell of an exception, and the exit code; defects are raised on where asked for."""
+    if isinstance(error, RareEventError):
+        return str(error), error.exit_code
+    if isinstance(error, click.ClickException):
+        return _usage(error), error.exit_code
+    if isinstance(error, click.Abort | KeyboardInterrupt):
+        return "interrupted", _INTERRUPTED
+    if isinstance(error, SystemExit) and error.code == _STOPPED:
+        return "stopped", _STOPPED
+    if os.environ.get("RAREEVENT_TRACEBACK") or isinstance(error, SystemExit):
+        raise error
+    said = " ".join(str(error).split())
+    if isinstance(error, OSError):
+        # The system refused something that no stage expected it to; there is nothing to mend here.
+        return f"the system refused: {said}", RareEventError.exit_code
+    text = f"unexpected {type(error).__name__}: {said}"
+    return f"{text} (this is a defect; set RAREEVENT_TRACEBACK=1 to see where)", _DEFECT
+
+
+def _stop(_number: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(_STOPPED)
+
+
+def _show_warning(
+    message: Warning | str, category: type[Warning], *_place: object, **_more: object
+) -> None:
+    """One line on stderr, without the place in the code."""
+    kind = "" if issubclass(category, RareEventWarning) else f"{category.__name__}: "
+    click.echo(f"rareevent: {kind}{' '.join(str(message).split())}", err=True)
 
 
 def _usage(error: click.ClickException) -> str:

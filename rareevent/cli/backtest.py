@@ -10,6 +10,7 @@ from rareevent.cli.console import (
     print_json,
     progress,
     set_option,
+    stdout_console,
 )
 
 
@@ -64,11 +65,9 @@ def command(
     if as_json:
         print_json(result.to_json())
         return
-    from rich.console import Console
-
     from rareevent.cli.tables import contenders
 
     columns = {name: figures["metrics"] for name, figures in result.pooled.items()}
-    Console().print(contenders(columns, f"{folds} test periods, pooled"))
+    stdout_console().print(contenders(columns, f"{folds} test periods, pooled"))
     click.echo(result.verdict)
     log(f"run {result.run_id}, written to {result.output} in {result.seconds:.0f} s")

@@ -9,6 +9,7 @@ from rareevent.cli.console import (
     pipeline_argument,
     print_json,
     set_option,
+    stdout_console,
 )
 from rareevent.errors import DataError
 
@@ -25,15 +26,13 @@ def command(pipeline: str, overrides: tuple[str, ...], as_json: bool) -> int:
     dirty or duplicated. Exits with 3 when the data could not be trained on as it is.
     """
     from rareevent.config import load_pipeline
-    from rareevent.ingestion import check_source
+    from rareevent.jobs.check import check
 
-    quality = check_source(load_pipeline(pipeline, overrides).ingest)
+    quality = check(load_pipeline(pipeline, overrides))
     if as_json:
         print_json(quality.to_json())
     else:
-        from rich.console import Console
-
-        quality.render(Console())
+        quality.render(stdout_console())
     for problem in quality.problems:
         log(f"rareevent: {problem}")
     return DataError.exit_code if quality.problems else 0

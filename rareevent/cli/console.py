@@ -24,6 +24,7 @@ set_option = click.option(
 )
 # Between plain progress lines where stderr is no terminal.
 _SECONDS_BETWEEN_LINES = 10.0
+_WIDTH_OF_A_PIPE = 110
 
 
 def print_json(document: Any) -> None:
@@ -34,6 +35,13 @@ def print_json(document: Any) -> None:
 def log(text: str) -> None:
     """One line on stderr."""
     click.echo(text, err=True)
+
+
+def stdout_console() -> Any:
+    """A rich console on stdout; wide enough for the tables where stdout is no terminal."""
+    from rich.console import Console
+
+    return Console() if sys.stdout.isatty() else Console(width=_WIDTH_OF_A_PIPE)
 
 
 class PlainProgress:

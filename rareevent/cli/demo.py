@@ -2,7 +2,7 @@
 
 import click
 
-from rareevent.cli.console import example, json_option, print_json, progress
+from rareevent.cli.console import example, json_option, print_json, progress, stdout_console
 
 
 @click.command("demo")
@@ -30,11 +30,9 @@ def command(output: str, seed: int, as_json: bool) -> None:
     if as_json:
         print_json(result.to_json())
         return
-    from rich.console import Console
-
     from rareevent.cli.tables import headline_table
 
-    Console().print(headline_table(result.trained))
+    stdout_console().print(headline_table(result.trained))
     click.echo(result.trained.verdict)
     week = result.unseen.evaluation.metrics
     click.echo(

@@ -2,7 +2,7 @@
 
 import click
 
-from rareevent.cli.console import example, json_option, print_json, set_option
+from rareevent.cli.console import example, json_option, print_json, set_option, stdout_console
 
 
 @click.command("evaluate")
@@ -32,7 +32,5 @@ def command(model: str, pipeline: str | None, overrides: tuple[str, ...], as_jso
     if as_json:
         print_json(result.to_json())
         return
-    from rich.console import Console
-
-    Console().print(evaluation_table(result))
+    stdout_console().print(evaluation_table(result))
     click.echo(result.verdict)

@@ -2,7 +2,7 @@
 
 import click
 
-from rareevent.cli.console import example, json_option, print_json
+from rareevent.cli.console import example, json_option, print_json, stdout_console
 
 
 @click.command("runs")
@@ -19,8 +19,6 @@ def command(
     With --compare, two run ids are compared on the same test rows, with intervals of the
     differences and the verdict in words.
     """
-    from rich.console import Console
-
     from rareevent.jobs.runs import compare_runs, list_runs
 
     if compare:
@@ -38,4 +36,4 @@ def command(
         return
     from rareevent.cli.tables import runs_table
 
-    Console().print(runs_table(records))
+    stdout_console().print(runs_table(records))

@@ -83,14 +83,14 @@ def runs_table(records: Sequence[RunRecord]) -> Table:
     """Runs, newest first."""
     table = Table(title="runs", title_justify="left", title_style="bold")
     for name in ("run", "name", "status", "model", "caught", "false/event", "PR-AUC", "ROC-AUC"):
-        table.add_column(name, overflow="fold")
+        table.add_column(name, no_wrap=name != "name")
     for record in records:
         m = record.metrics
         events = m.get("test/events")
         recall = m.get("test/event_recall")
         known = recall is not None and events
         table.add_row(
-            record.run_id,
+            record.run_id[:8],
             record.name,
             record.status,
             ", ".join(record.models),

@@ -10,6 +10,7 @@ from rareevent.cli.console import (
     print_json,
     progress,
     set_option,
+    stdout_console,
 )
 
 
@@ -34,11 +35,13 @@ def command(pipeline: str, overrides: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         print_json(result.to_json())
         return
-    from rich.console import Console
-
     from rareevent.cli.tables import headline_table
 
-    Console().print(headline_table(result))
+    stdout_console().print(headline_table(result))
     for note in (*result.notes, result.verdict):
         click.echo(note)
+    if result.registered_version and not result.champion:
+        click.echo(
+            f"The champion stays as it was; `rareevent promote {result.model_uri}` changes it."
+        )
     log(f"run {result.run_id}, model {result.model_uri}, {result.seconds:.0f} s")

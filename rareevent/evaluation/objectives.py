@@ -99,7 +99,12 @@ def fit_policy(
     TrainingError
         When there is no row, or no event and the objective needs one.
     """
-    _check(scored, counted, clock, stage)
+    require_objective(counted, clock, stage)
+    if not len(scored):
+        raise TrainingError(
+            "alarm: no scored row before the test part to fit the threshold on; give"
+            " split.validation more of the data"
+        )
     silence = silence_ticks(stage, clock, horizon)
     shape = AlarmPolicy(_ANY_THRESHOLD, stage.k, stage.n, silence)
     curve = tradeoff_curve(scored, counted, clock, shape)
@@ -108,17 +113,25 @@ def fit_policy(
     return FittedPolicy(policy, curve, chosen, met, note)
 
 
-def _check(scored: Scored, counted: Bool, clock: Clock, stage: AlarmStage) -> None:
+def require_objective(counted: Bool, clock: Clock, stage: AlarmStage) -> None:
+    """Refuse an objective that these events and this clock cannot serve, before any training.
+
+    Parameters
+    ----------
+    counted : bool [k], events that the threshold would be fitted on
+
+    Raises
+    ------
+    ConfigError
+        When a budget per day meets an age clock.
+    TrainingError
+        When there is no event and the objective needs one.
+    """
     budget = _budget_of(stage) if stage.objective == "budget" else None
     if budget in _BUDGETS[1:] and clock.kind == "age":
         raise ConfigError(
             f"alarm.{budget}: needs timestamps, but time is an integer age; set"
             " alarm.false_alarms_per_event instead"
-        )
-    if not len(scored):
-        raise TrainingError(
-            "alarm: no scored row before the test part to fit the threshold on; give"
-            " split.validation more of the data"
         )
     if not counted.any() and budget not in _BUDGETS[1:]:
         wanted = f"alarm.{budget}" if budget else f"alarm.objective {stage.objective!r}"

@@ -64,7 +64,7 @@ def _sentence(
     for name, by_metric in words.items():
         groups.setdefault(tuple(by_metric.values()), []).append(name)
     parts = [_claim(found, _join(names)) for found, names in groups.items()]
-    return f"With {events} events, {model} {_join(parts)}."
+    return f"With {events} event{'s' * (events != 1)}, {model} {_join(parts)}."
 
 
 def _claim(words: tuple[Word, ...], names: str) -> str:

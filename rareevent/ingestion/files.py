@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from glob import glob, has_magic
 from pathlib import Path
@@ -44,9 +45,10 @@ def find_files(source: str | Path | Sequence[Path], key: str = "ingest.source") 
 
 def _matching(source: str, key: str) -> tuple[Path, ...]:
     path = Path(source).expanduser()
-    if path.is_file():
+    # Other than Path.is_file, these raise nothing, whatever the name.
+    if os.path.isfile(path):
         return (path,)
-    if path.is_dir():
+    if os.path.isdir(path):
         files = _below(path)
         if not files:
             raise DataError(

@@ -264,7 +264,8 @@ def _infer(text: pa.Array, place: Place) -> Reading:
         differs = int(np.flatnonzero(first.ticks != second.ticks)[0])
         raise DataError(
             f"{place.row(differs)}: column {place.column!r}: {first.format!r} and"
-            f" {second.format!r} both read every value, such as {text[differs].as_py()!r}; say which by {place.key}"
+            f" {second.format!r} both read every value, such as {text[differs].as_py()!r}; say"
+            f" which by {place.key}"
         )
     if not readings[0].read.all():
         raise _unread(text, readings[0].read, readings[0].format, place)

@@ -15,6 +15,8 @@ from rareevent.scoring.job import ScoreSummary
 from rareevent.simulate import simulate
 from rareevent.tracking.home import Home
 
+# Long enough that the test part has the ten days that an interval takes.
+DAYS = 45
 UNSEEN_DAYS = 7
 
 
@@ -58,7 +60,7 @@ def demo_pipeline(folder: Path) -> PipelineConfig:
                 "categorical": ["grade"],
                 "interval": "5min",
             },
-            "split": {"validation": 0.25, "test": 0.25},
+            "split": {"validation": 0.25, "test": 0.3},
             "label": {"horizon": "1h"},
             "window": {"lookback": 24},
             "alarm": {"false_alarms_per_event": 3},
@@ -82,7 +84,7 @@ def demo(
     seed : of the fleet
     """
     progress, folder = progress or Quiet(), Path(folder)
-    fleet = simulate(folder, seed=seed, hold_back_days=UNSEEN_DAYS)
+    fleet = simulate(folder, seed=seed, days=DAYS, hold_back_days=UNSEEN_DAYS)
     progress.log(
         f"simulated {fleet.rows:,} rows of {fleet.assets} assets with {fleet.events} events, and"
         f" {fleet.unseen_rows:,} rows of the {UNSEEN_DAYS} days after"

@@ -18,13 +18,14 @@ from rareevent.alarms.calibration import Calibration, fit_calibration
 from rareevent.alarms.policy import AlarmPolicy, raise_alarms
 from rareevent.config import PipelineConfig
 from rareevent.evaluation.baselines import Baseline, fit_baseline
-from rareevent.evaluation.objectives import FittedPolicy, fit_policy
+from rareevent.evaluation.objectives import FittedPolicy, fit_policy, require_objective
 from rareevent.evaluation.scored import Scored
 from rareevent.ingestion.frame import Bool, Float64, Int8, Int64
 from rareevent.jobs.prepare import Prepared
 from rareevent.jobs.progress import Progress
 from rareevent.lstm.cell import forward
 from rareevent.training.fit import EpochReport, FittedLSTM, fit_lstm
+from rareevent.training.start import find_start
 from rareevent.windowing.audit import Fit
 from rareevent.windowing.encode import RowEncoder, fit_encoder
 from rareevent.windowing.split import EventPart
@@ -136,6 +137,7 @@ def learn(prepared: Prepared, progress: Progress) -> Learned:
         When there is nothing to learn from, or the loss is no longer a number.
     """
     split, config = prepared.split, prepared.config
+    require_objective(choosing_events(prepared), prepared.frame.clock, config.alarm)
     parts = [window_part(prepared, part) for part in range(1, split.folds + 1)]
     parts.append(window_part(prepared, split.test, split.test if config.train.refit else 1))
     # The baselines learn beside the LSTM. Each fit has one thread of its own: matrix products in
@@ -210,6 +212,7 @@ def _fit_members(
     """The ensemble of every part; one bar shows them all."""
     total, done, ensembles = len(parts) * config.model.members, 0, []
     for part in parts:
+        start = find_start(part.teach, part.target, config.model)
         members = []
         for member in range(config.model.members):
             members.append(
@@ -221,6 +224,7 @@ def _fit_members(
                     seed=config.train.seed + member,
                     epochs=config.train.epochs,
                     monitor=part.monitor,
+                    start=start,
                     on_epoch=_tell(progress, part.number, member, done, total),
                 )
             )
@@ -257,6 +261,12 @@ def _questions(prepared: Prepared, folds: Sequence[PartFit], final: PartFit) -> 
     )
 
 
+def choosing_events(prepared: Prepared) -> Bool:
+    """Events that the alarm policy is fitted on, bool [k]."""
+    counted, _ = events_of(prepared, EventPart.VALIDATION, _choosing(prepared))
+    return counted
+
+
 def _choosing(prepared: Prepared) -> Bool:
     return prepared.split.choosing_rows() & prepared.in_segment
 
@@ -267,7 +277,7 @@ def _choose(prepared: Prepared, folds: tuple[PartFit, ...], name: str) -> Chosen
     target = prepared.labels.target[row]
     calibration = fit_calibration(logit, target)
     scored = as_scored(prepared, row, calibration.apply(logit))
-    counted, _ = events_of(prepared, EventPart.VALIDATION, _choosing(prepared))
+    counted = choosing_events(prepared)
     fitted = fit_policy(
         scored,
         counted,

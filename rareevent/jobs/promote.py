@@ -7,6 +7,7 @@ from typing import Any
 
 from rareevent.errors import TrackingError
 from rareevent.tracking.home import Home, connect, find_home
+from rareevent.tracking.listing import full_run_id
 from rareevent.tracking.models import aliases, set_alias, version_of_run
 from rareevent.tracking.resolve import resolve_model
 
@@ -43,7 +44,7 @@ def promote(version: str, alias: str = "champion", *, home: Home | None = None) 
         found = resolve_model(version, home)
         name, number = found.name, found.version
     else:
-        name, number = version_of_run(client, version.removeprefix("runs:/")) or (None, None)
+        name, number = version_of_run(client, full_run_id(version, home)) or (None, None)
     if name is None or number is None:
         raise TrackingError(
             f"{version}: registered no version of a model; give models:/NAME/NUMBER, or train"

@@ -9,6 +9,7 @@ from rareevent.report.content import RunReport
 from rareevent.report.page import write_report
 from rareevent.tracking.artifacts import run_artifacts
 from rareevent.tracking.home import Home
+from rareevent.tracking.listing import full_run_id
 
 
 def report(run_id: str, path: str | Path, *, home: Home | None = None) -> Path:
@@ -21,6 +22,6 @@ def report(run_id: str, path: str | Path, *, home: Home | None = None) -> Path:
     OutputError
         When the file cannot be written.
     """
-    with run_artifacts(run_id, "report.json", home) as stored:
+    with run_artifacts(full_run_id(run_id, home), "report.json", home) as stored:
         content = RunReport.from_json(json.loads(stored.read_text(encoding="utf-8")))
     return write_report(content, path)

@@ -15,7 +15,7 @@ from rareevent.evaluation.verdict import Verdict, give_verdict
 from rareevent.jobs.predictions import StoredPredictions, read_predictions
 from rareevent.tracking.artifacts import run_artifacts
 from rareevent.tracking.home import Home
-from rareevent.tracking.listing import get_record, list_runs
+from rareevent.tracking.listing import full_run_id, get_record, list_runs
 
 __all__ = ["ComparedRuns", "compare_runs", "list_runs"]
 
@@ -50,6 +50,7 @@ def compare_runs(ours: str, theirs: str, *, home: Home | None = None) -> Compare
     DataError
         When the two were not judged on the same rows.
     """
+    ours, theirs = full_run_id(ours, home), full_run_id(theirs, home)
     a, b = get_record(ours, home), get_record(theirs, home)
     with run_artifacts(ours, "predictions", home) as one:
         first = read_predictions(Path(one))

@@ -39,8 +39,7 @@ def output_folder(folder: Path) -> Iterator[Path]:
     OutputError
         When it cannot be made.
     """
-    made = not folder.exists()
-    lock = _hold(folder)
+    lock, made = _hold(folder)
     try:
         yield folder
     finally:
@@ -53,11 +52,13 @@ def output_folder(folder: Path) -> Iterator[Path]:
                 folder.rmdir()
 
 
-def _hold(folder: Path) -> FileLock:
+def _hold(folder: Path) -> tuple[FileLock, bool]:
+    """The lock on the directory, and whether the directory was made for it."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(folder / _LOCK_FILE, timeout=0)
     try:
+        made = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
         for left in folder.glob(_TEMPORARY.format("*")):
@@ -68,7 +69,7 @@ def _hold(folder: Path) -> FileLock:
         ) from None
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written: {error}") from error
-    return lock
+    return lock, made
 
 
 def check_apart(folder: Path, source: str | Path | Sequence[Path]) -> None:
@@ -94,7 +95,8 @@ def check_apart(folder: Path, source: str | Path | Sequence[Path]) -> None:
                 f"{folder}: the output would become part of the input {given}; name an output"
                 " outside of it"
             )
-    if folder.exists() and not folder.is_dir():
+    # Other than Path.exists, this raises nothing, whatever the name.
+    if os.path.exists(folder) and not os.path.isdir(folder):
         raise OutputError(f"{folder}: is a file; the output must be a directory")
 
 

@@ -151,7 +151,8 @@ def _tracking_failures() -> tuple[type[Exception], ...]:
     """
     bases = (("mlflow.exceptions", "MlflowException"), ("sqlalchemy.exc", "SQLAlchemyError"))
     loaded = [(sys.modules[module], name) for module, name in bases if module in sys.modules]
-    return (OSError, *(getattr(module, name) for module, name in loaded))
+    # A database driver that is not installed is an ImportError.
+    return (OSError, ImportError, *(getattr(module, name) for module, name in loaded))
 
 
 def _first_line(error: Exception) -> str:
@@ -168,15 +169,32 @@ def _database_of(uri: str) -> Path | None:
 
 
 def _check_reachable(uri: str) -> None:
-    parts = urlsplit(uri)
+    """Refuse what is no address or does not answer, before MLflow tries for minutes."""
+    host, port = _server_of(uri)
     proxied = any(os.environ.get(name) for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"))
-    if parts.scheme not in ("http", "https") or not parts.hostname or proxied:
+    if host is None or proxied:
         return
-    port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
-        socket.create_connection((parts.hostname, port), _CONNECT_TIMEOUT_SEC).close()
+        socket.create_connection((host, port), _CONNECT_TIMEOUT_SEC).close()
     except OSError as error:
         raise TrackingError(
             f"cannot reach the MLflow server at {uri}: {error}; start it, or unset"
             " MLFLOW_TRACKING_URI to track in mlruns/ here"
         ) from None
+
+
+def _server_of(uri: str) -> tuple[str | None, int]:
+    """Host and port of a server's address; None for addresses of other kinds."""
+    try:
+        parts = urlsplit(uri)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        if parts.scheme not in ("http", "https"):
+            return None, port
+        if not parts.hostname:
+            raise ValueError("it names no host")
+    except ValueError as error:
+        raise TrackingError(
+            f"MLFLOW_TRACKING_URI: {uri!r} is no address: {error}; write http://HOST:PORT, or"
+            " unset it to track in mlruns/ here"
+        ) from None
+    return parts.hostname, port

@@ -30,6 +30,8 @@ HEADLINE = (
     "test/roc_auc",
 )
 _SHOWN_TAGS = ("verdict", "leaky", "leak_audit", "git_commit", "error")
+_ID_LENGTH = 32
+_MOST_SEARCHED = 1000
 _PARENT_TAG = "mlflow.parentRunId"
 
 
@@ -94,6 +96,25 @@ def list_runs(
         found = client.search_runs(chosen, max_results=limit, order_by=newest)
         models = _models_by_run(client)
     return [_record(run, names, models, metrics) for run in found]
+
+
+def full_run_id(run_id: str, home: Home | None = None) -> str:
+    """The run that an id, or the beginning of one as tables show it, stands for.
+
+    Raises
+    ------
+    TrackingError
+        When no run or several begin so.
+    """
+    run_id = run_id.removeprefix("runs:/")
+    if len(run_id) == _ID_LENGTH:
+        return run_id
+    found = [r.run_id for r in list_runs(home=home, limit=_MOST_SEARCHED, metrics=())]
+    matching = [known for known in found if known.startswith(run_id)]
+    if len(matching) == 1:
+        return matching[0]
+    several = f"begins {len(matching)} run ids" if matching else "begins no run id"
+    raise TrackingError(f"{run_id!r} {several}; `rareevent runs` lists them")
 
 
 def get_record(run_id: str, home: Home | None = None) -> RunRecord:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from dataclasses import dataclass
@@ -94,8 +95,8 @@ def _registered_version(client: MlflowClient, home: Home, reference: str) -> tup
     if mark == "/" and which.isdigit() and int(which) in known:
         return name, int(which)
     wanted = {"@": f"no alias {which!r}", "/": f"no version {which!r}"}[mark]
-    said = wanted if which else "several versions: say which"
-    raise ModelError(f"the model {name!r} has {said}; {_catalogue(client)}; use {_FORMS}")
+    said = f"has {wanted}" if which else "needs a version or an alias"
+    raise ModelError(f"the model {name!r} {said}; {_catalogue(client)}; use {_FORMS}")
 
 
 def _catalogue(client: MlflowClient) -> str:
@@ -142,7 +143,8 @@ def _local(location: str, uri: str, name: str | None, version: int | None) -> Re
 
 def _bundle_in(folder: Path, asked: str) -> Path:
     """The bundle's directory: the folder itself, or the data of the MLflow model in it."""
-    if not folder.is_dir():
+    # Other than Path.is_dir, this raises nothing, whatever the name.
+    if not os.path.isdir(folder):
         raise ModelError(f"{asked}: no such model: {folder} is no directory; use {_FORMS}")
     description = folder / "MLmodel"
     if (folder / BUNDLE_FILE).is_file() or not description.is_file():

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rareevent.config import ModelStage
+from rareevent.errors import TrainingError
 from rareevent.ingestion.frame import Bool, Float32, Int8
 from rareevent.windowing.screen import events_among, screen_channels
 from rareevent.windowing.temporalize import Windows
@@ -43,17 +44,22 @@ def find_start(windows: Windows, targets: Int8, model: ModelStage) -> Start:
     windows : Windows, m of them
     targets : int8 [m, heads], 1, 0, or -1 for no label; screening goes by head 0
     model : ModelStage, its `screen`, `events_per_channel`, `skip` and `skip_start`
+
+    Raises
+    ------
+    TrainingError
+        When values are not finite.
     """
     events = events_among(windows, targets[:, 0])
+    skip, bias = None, None
+    if model.skip and model.skip_start == "logistic":
+        kernels, biases = zip(*(_logistic(windows, target) for target in targets.T), strict=True)
+        skip, bias = np.stack(kernels, axis=1), np.array(biases, np.float32)
     reads = np.ones(windows.rows.shape[1], bool)
     if model.screen is not None:
         most = max(2, events // model.events_per_channel)
         reads = screen_channels(windows, targets[:, 0], model.screen, most)
-    if not model.skip or model.skip_start == "zero":
-        return Start(events, reads, None, None)
-    heads = [_logistic(windows, target) for target in targets.T]
-    skip, bias = zip(*heads, strict=True)
-    return Start(events, reads, np.stack(skip, axis=1), np.array(bias, np.float32))
+    return Start(events, reads, skip, bias)
 
 
 def _logistic(windows: Windows, target: Int8) -> tuple[Float32, float]:
@@ -71,5 +77,11 @@ def _logistic(windows: Windows, target: Int8) -> tuple[Float32, float]:
     solver = "newton-cholesky" if channels <= 2_000 else "lbfgs"
     regression = LogisticRegression(C=_LOGISTIC_C, solver=solver, max_iter=1_000)
     weight = np.where(positive, 1.0, len(hits) / len(misses))
-    regression.fit(windows.rows[windows.ends[chosen]], positive, sample_weight=weight)
+    rows = windows.rows[windows.ends[chosen]]
+    if odd := int(np.sum(~np.isfinite(rows))):
+        raise TrainingError(
+            f"{odd} values of the channels are not finite, of {rows.size} in the last rows of the"
+            " windows to train on: check the inputs"
+        )
+    regression.fit(rows, positive, sample_weight=weight)
     return regression.coef_[0].astype(np.float32), float(regression.intercept_[0])

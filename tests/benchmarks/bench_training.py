@@ -53,7 +53,7 @@ def _rates(lookback: int, batch: int, windows: int, rounds: int, keras) -> tuple
 
     model = build_stacked_lstm(lookback, SENSORS, ModelStage(), 3, seed=0)
     model.compile(
-        keras.optimizers.Adam(train.learning_rate, clipnorm=train.clipnorm),
+        keras.optimizers.Adam(1e-3, clipnorm=train.clipnorm),
         keras.losses.BinaryCrossentropy(from_logits=True),
     )
     materialised = some.gather()

@@ -106,6 +106,53 @@ def test_unknown_verb_and_option_exit_with_two():
     assert rareevent("train", "--nope").returncode == 2
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("train",), ("PIPELINE", "`rareevent train --help`")),
+        (("check", "."), ("is a directory", "`rareevent check --help`")),
+        (("score", "--model", "m"), ("--input", "`rareevent score --help`")),
+    ],
+)
+def test_a_wrong_call_is_one_line_and_json_when_asked(arguments, words):
+    done = rareevent(*arguments, "--json")
+
+    assert len(refused(done, 2, *words)) == len(done.stderr.splitlines()) == 1
+    assert json.loads(done.stdout)["exit_code"] == 2
+
+
+def test_what_the_system_refuses_is_no_defect(tmp_path):
+    done = rareevent("simulate", "--output", tmp_path / ("o" * 300), "--seed", 1)
+
+    assert done.returncode not in (0, 70)
+    assert len(refused(done, done.returncode, "File name too long")) == 1
+
+
+def test_a_warning_is_one_line_without_the_place_in_the_code():
+    code = (
+        "import warnings, rareevent.cli.app as a\n"
+        "from rareevent.errors import RareEventWarning\n"
+        "a._run = lambda _: warnings.warn('look\\nhere', RareEventWarning)\n"
+        "a.main([])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+    assert done.stderr == "rareevent: look here\n"
+
+
+def test_a_stop_signal_ends_with_its_code_and_one_line():
+    code = (
+        "import os, signal, time, rareevent.cli.app as a\n"
+        "a.app.main = lambda *_, **__: (os.kill(os.getpid(), signal.SIGTERM), time.sleep(9))\n"
+        "a.main(['--json'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+    assert done.returncode == 143
+    assert done.stderr == "rareevent: stopped\n"
+    assert json.loads(done.stdout) == {"error": "stopped", "exit_code": 143}
+
+
 def test_unknown_key_names_file_key_and_neighbour(line):
     done = rareevent("check", line(), "--set", "train.sead=5")
 

@@ -114,6 +114,12 @@ def test_a_log_must_name_its_asset_column_where_the_rows_have_one(tmp_path):
         ingest(log_stage(tmp_path, "unit,when\na,1", columns={"asset": None}))
 
 
+@pytest.mark.parametrize("columns", [{"asset": "when"}, {"type": "when"}, {"type": "unit"}])
+def test_a_column_of_a_log_cannot_be_two_things(tmp_path, columns):
+    with pytest.raises(ConfigError, match=r"ingest.events: .* must be different columns; received"):
+        ingest(log_stage(tmp_path, "unit,when\na,1", columns=columns))
+
+
 def test_a_log_that_lacks_a_column_is_refused_with_the_nearest_name(tmp_path):
     with pytest.raises(DataError, match=r"log.csv: has no column 'when' .*did you mean 'whenn'"):
         ingest(log_stage(tmp_path, "unit,whenn\na,1"))

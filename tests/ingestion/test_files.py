@@ -51,6 +51,7 @@ def test_a_glob_takes_files_and_directories_and_a_list_is_sorted(tmp_path):
     ("source", "message"),
     [
         ("nothing.csv", "ingest.source: no such file or directory: .*nothing.csv"),
+        ("n" * 300, "ingest.source: no such file or directory: "),
         ("*.parquet", "ingest.source: no file matches"),
         ("", "the directory .* holds no data file"),
     ],
@@ -65,6 +66,9 @@ def test_nothing_to_read_is_refused_with_the_key(tmp_path, source, message):
     [
         (b"", "data.csv: is empty"),
         (b"t,s,y\n", "data.csv: has a header and no row"),
+        (b"t,s,y", "data.csv: has no row; expected a header"),
+        (b"\n\n", "data.csv: has no row; expected a header"),
+        (b't,s,y\n0,1,0\n1,"2,1\n', "2 of 3 in .*a quote in it is not closed"),
         (b"PK\x03\x04xxxx", "is a ZIP archive or spreadsheet"),
         (b"PAR1xxxxxxxxPAR1", "data.csv: cannot be read"),
         (b"t,s,y\n0,\xff,0\n", "data.csv: cannot be read: .*UTF-8"),
@@ -108,9 +112,24 @@ def test_every_layout_of_the_same_rows_gives_the_same_values(tmp_path):
         assert sensor(path.with_suffix(".gz"), **keys) == SENSOR, name
 
 
-def test_a_separator_of_several_characters_is_a_configuration_error(tmp_path):
-    with pytest.raises(ConfigError, match=r"ingest.separator: must be one .* received '::'"):
-        ingest(stage(write(tmp_path, ROWS), separator="::"))
+@pytest.mark.parametrize("separator", ["::", "", "é", '"', "\n"])
+def test_a_separator_that_cannot_separate_is_a_configuration_error(tmp_path, separator):
+    with pytest.raises(ConfigError, match=r"ingest.separator: must be one .* received"):
+        ingest(stage(write(tmp_path, ROWS), separator=separator))
+
+
+def test_a_quoted_line_break_where_the_file_is_cut_into_blocks_is_no_new_row(tmp_path):
+    path = tmp_path / "remarks.csv"
+    rows = "".join(f'{i},"line\nbreak",{i % 7},{i % 2}\n' for i in range(300_000))
+    path.write_text(f"t,remark,s,y\n{rows}")
+    frame, _ = ingest(stage(path, ignore=["remark"]))
+    assert len(frame) == 300_000
+
+
+def test_a_parquet_column_of_another_kind_is_refused_with_its_file(tmp_path):
+    path = parquet(tmp_path / "n.parquet", t=[0, 1], s=[1.0, 2.0], y=[0, 1], l=[[1], [2]])
+    with pytest.raises(DataError, match=r"n.parquet: column 'l' holds list.*ingest.ignore"):
+        ingest(stage(path))
 
 
 def test_runs_of_blanks_around_and_between_fields_are_one_separator(tmp_path):

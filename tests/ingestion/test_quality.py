@@ -49,6 +49,26 @@ def test_dirty_text_becomes_missing_on_request_and_is_counted(tmp_path):
     }
 
 
+@pytest.mark.parametrize("dirty_text", ["refuse", "missing"])
+def test_decimal_commas_are_neither_a_category_nor_made_missing(tmp_path, dirty_text):
+    rows = "\n".join(f"{i};{i % 7},{i % 10};{i % 2}" for i in range(30))
+    source = write(tmp_path, f"t;s;y\n{rows}")
+    with pytest.raises(DataError, match=r"comma in 1 columns: 's' \('0,0', .*decimal point"):
+        ingest(stage(source, separator=";", dirty_text=dirty_text))
+
+
+def test_data_without_any_row_to_learn_from_are_refused(tmp_path):
+    source = write(tmp_path, "t,s,y\n0,1,1\n1,5,1\n2,3,1")
+    with pytest.raises(DataError, match="no row is left to learn from: of 3 rows 1 event, 2 event"):
+        ingest(stage(source))
+
+
+def test_the_largest_numbers_there_are_warn_of_nothing(tmp_path):
+    rows = "\n".join(f"{i},{(-1) ** i}.7e308,{int(i == 20)}" for i in range(30))
+    frame, _ = ingest(stage(write(tmp_path, f"t,s,y\n{rows}")))
+    assert frame.sensors["s"].tolist() == [1.7e308, -1.7e308] * 15
+
+
 def test_infinite_values_are_refused_on_request(tmp_path):
     keys = {"dirty_text": "missing", "infinite": "refuse"}
     with pytest.raises(DataError, match=r"infinite values: 'level' \(1\)"):
@@ -174,6 +194,13 @@ def test_an_interval_that_cannot_be_measured_must_be_given(tmp_path):
     with pytest.raises(DataError, match=r"no asset has two rows.*set ingest.interval"):
         ingest(stage(source, asset="unit"))
     assert ingest(stage(source, asset="unit", interval=3))[0].clock.interval == 3
+
+
+@pytest.mark.parametrize("key", ["max_gap", "recovery", "interval"])
+def test_a_duration_too_long_to_count_with_is_refused(tmp_path, key):
+    source = write(tmp_path, "t,s,y\n0,1,0\n1,2,1\n2,0,0")
+    with pytest.raises(ConfigError, match="too long to count with"):
+        ingest(stage(source, **{key: 10**30}))
 
 
 def test_the_interval_is_the_median_step_and_half_of_it_the_tolerance(tmp_path):

@@ -204,3 +204,31 @@ def test_local_times_in_order_come_back_as_the_utc_they_were(before, minutes, of
     found = localise(wall, np.zeros(90, np.int32), BERLIN, "f")
     assert found.ticks.tolist() == micros(*(m.replace(tzinfo=None) for m in utc))
     assert found.changes == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "time_format"),
+    [
+        (pa.array([1.7e18, 1.8e18]), "epoch_s"),
+        (pa.array([1_700_000_000_000_000_000]), "epoch_ms"),
+        (pa.array([2**63 + 1], pa.uint64()), "epoch_us"),
+        (pa.array([2**54], pa.int64()).cast(pa.timestamp("ms")), None),
+        (pa.array([2**30], pa.int32()).cast(pa.date32()), None),
+    ],
+)
+def test_a_time_no_calendar_has_is_refused_and_never_wraps_around(values, time_format):
+    with pytest.raises(DataError, match=r"f.csv, row 1: .* outside the years 1 to 9999"):
+        read(values, time_format)
+
+
+@pytest.mark.parametrize(
+    "values", [pa.array([0, 2**63], pa.uint64()), pa.array([0.0, 9e19]), ["0", "9" * 20]]
+)
+def test_an_age_too_large_to_count_with_is_refused(values):
+    with pytest.raises(DataError, match=r"f.csv, row 2: .* an age must lie below 2\^60"):
+        read(values)
+
+
+def test_the_ends_of_the_calendar_are_read():
+    ends = pa.array([datetime.date(1, 1, 1), datetime.date(9999, 12, 31)])
+    assert read(ends).ticks.tolist() == micros("0001-01-01", "9999-12-31")

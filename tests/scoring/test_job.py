@@ -235,6 +235,17 @@ def test_an_output_that_is_a_file_is_refused(bundle, day, tmp_path):
         score_files(bundle, day, tmp_path / "out")
 
 
+def test_an_output_whose_name_the_system_refuses_is_refused_in_words(bundle, day, tmp_path):
+    with pytest.raises(OutputError, match="cannot be written"):
+        score_files(bundle, day, tmp_path / ("o" * 300))
+
+
+def test_dirt_in_a_scored_file_names_what_can_be_done_now(bundle, day, tmp_path):
+    pd.read_parquet(day).assign(s1="Bad").to_csv(tmp_path / "bad.csv", index=False)
+    with pytest.raises(DataError, match=r"'s1' 120 x \('Bad'\); clean them; a model trained with"):
+        score_files(bundle, tmp_path / "bad.csv", tmp_path / "out")
+
+
 def test_a_full_disk_leaves_the_old_output_and_no_rest(bundle, day, tmp_path, monkeypatch):
     score_files(bundle, day, tmp_path / "out")
     before = {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()}

@@ -54,6 +54,10 @@ def test_a_deleted_experiment_is_named_and_how_to_restore_it(home, client):
         ("http://127.0.0.1:9", "cannot reach the MLflow server"),
         ("nonsense://x", "nonsense"),
         ("sqlite:////proc/nowhere/mlflow.db", "No such file or directory"),
+        ("http://", "names no host"),
+        ("http://127.0.0.1:99999", "Port out of range"),
+        ("http://[::1", "Invalid IPv6"),
+        ("postgresql://x@127.0.0.1:1/runs", "psycopg"),
     ],
 )
 def test_a_home_that_cannot_be_opened_is_one_clear_line(uri, said):

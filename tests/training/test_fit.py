@@ -12,6 +12,8 @@ from rareevent.windowing.temporalize import Windows
 from tests.lstm.networks import draw_windows
 
 SMALL = ModelStage(units=(4, 3), projection=3)
+# Nothing is learned before the first step, so what is wrong comes up in training.
+PLAIN = ModelStage(units=(4, 3), projection=3, skip_start="zero", screen=None)
 TRAIN = TrainStage(batch_size=64)
 
 
@@ -196,27 +198,28 @@ def test_a_network_rigged_to_explode_stops_with_epoch_loss_and_remedy():
     train = TrainStage(learning_rate=1e30, batch_size=64)
 
     with pytest.raises(TrainingError, match=r"epoch 1 of 5: loss .*lower train\.learning_rate"):
-        fit_lstm(rigged, targets, SMALL, train, seed=1, epochs=5)
+        fit_lstm(rigged, targets, PLAIN, train, seed=1, epochs=5)
 
 
-def test_inputs_that_are_not_numbers_are_named_as_the_cause():
+@pytest.mark.parametrize("model", [SMALL, PLAIN])
+def test_inputs_that_are_not_numbers_are_named_as_the_cause(model):
     windows, targets = noise()
     rows = windows.rows.copy()
     rows[17, 2] = np.nan
     rigged = Windows(rows, windows.starts, windows.ends, windows.lookback)
 
     with pytest.raises(TrainingError, match="1 values of the channels are not finite"):
-        fit_lstm(rigged, targets, SMALL, TRAIN, seed=1, epochs=2)
+        fit_lstm(rigged, targets, model, TRAIN, seed=1, epochs=2)
 
 
 def test_a_fit_after_a_diverged_one_is_not_harmed():
     windows, targets = noise()
-    before = fit_lstm(windows, targets, SMALL, TRAIN, seed=1, epochs=1)
+    before = fit_lstm(windows, targets, PLAIN, TRAIN, seed=1, epochs=1)
     broken = Windows(windows.rows * np.nan, windows.starts, windows.ends, windows.lookback)
     with pytest.raises(TrainingError):
-        fit_lstm(broken, targets, SMALL, TRAIN, seed=1, epochs=1)
+        fit_lstm(broken, targets, PLAIN, TRAIN, seed=1, epochs=1)
 
-    after = fit_lstm(windows, targets, SMALL, TRAIN, seed=1, epochs=1)
+    after = fit_lstm(windows, targets, PLAIN, TRAIN, seed=1, epochs=1)
 
     assert_same_weights(before, after)
 

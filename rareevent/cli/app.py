@@ -10,7 +10,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import click
 
@@ -90,12 +90,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with the code of what happened."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     warnings.showwarning = _show_warning
+    # There is no stream where the caller closed it; this one lives as long as the process.
+    nowhere = open(os.devnull, "w")  # noqa: SIM115
+    sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
     # Unwinds as an interrupt does, so that locks, temporary files and runs are put in order.
     signal.signal(signal.SIGTERM, _stop)
     sys.exit(_run(arguments))
 
 
 def _run(arguments: list[str]) -> int:
+    stdout = sys.stdout
     try:
         result: Any = app.main(arguments, prog_name="rareevent", standalone_mode=False)
         sys.stdout.flush()
@@ -104,13 +108,22 @@ def _run(arguments: list[str]) -> int:
         if isinstance(stop, click.exceptions.NoArgsIsHelpError):
             stop.show()
         return stop.exit_code
-    except BrokenPipeError:
-        # The reader of our output went away, as `| head` does; nothing is wrong.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except (Exception, KeyboardInterrupt, SystemExit) as error:
+        if _reader_went_away(error, stdout):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
+            return 0
         text, code = _explain(error)
         return _fail(text, code, arguments)
+
+
+def _reader_went_away(error: BaseException, stdout: TextIO) -> bool:
+    """Whether nobody reads our output any more, as with `| head`; nothing is wrong then.
+
+    rich and click turn the broken pipe into an exit of their own; click then replaces stdout.
+    """
+    if not isinstance(error, SystemExit):
+        return isinstance(error, BrokenPipeError)
+    return isinstance(error.__context__, BrokenPipeError) or sys.stdout is not stdout
 
 
 def _explain(error: BaseException) -> tuple[str, int]:

@@ -127,6 +127,8 @@ def wake_mlflow(module: str = "mlflow") -> ModuleType:
     if "MLFLOW_LOGGING_LEVEL" not in os.environ:
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
+        # Prints the traceback of what it raises; that becomes one line of ours.
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     return awake
 
 

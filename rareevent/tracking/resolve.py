@@ -95,7 +95,7 @@ def _registered_version(client: MlflowClient, home: Home, reference: str) -> tup
     if mark == "/" and which.isdigit() and int(which) in known:
         return name, int(which)
     wanted = {"@": f"no alias {which!r}", "/": f"no version {which!r}"}[mark]
-    said = f"has {wanted}" if which else "needs a version or an alias"
+    said = f"has {wanted}" if which else "needs a version or an alias: say which"
     raise ModelError(f"the model {name!r} {said}; {_catalogue(client)}; use {_FORMS}")
 
 

@@ -128,6 +128,23 @@ def test_what_the_system_refuses_is_no_defect(tmp_path):
     assert len(refused(done, done.returncode, "File name too long")) == 1
 
 
+@pytest.mark.parametrize(
+    ("arguments", "redirection"),
+    [("completion bash", "| true"), ("check line.yaml", "| true"), ("check line.yaml", ">&-")],
+)
+def test_an_output_that_nobody_reads_is_no_failure(line, tmp_path, arguments, redirection):
+    line()
+    command = f"{sys.executable} -c 'from rareevent.cli import main; main()' {arguments}"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"{command} {redirection}"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_warning_is_one_line_without_the_place_in_the_code():
     code = (
         "import warnings, rareevent.cli.app as a\n"

@@ -93,3 +93,23 @@ def test_a_first_use_in_a_folder_with_blanks_says_nothing_on_stderr(tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert (folder / "mlruns" / "mlflow.db").is_file()
     assert [p.read_text() for p in folder.rglob("a.txt")] == ["hello"]
+
+
+def test_a_database_that_fails_is_told_in_one_line_without_a_traceback(tmp_path):
+    code = (
+        "import sqlite3\n"
+        "from rareevent.errors import TrackingError\n"
+        "from rareevent.tracking.runs import training_run\n"
+        "try:\n"
+        "    with training_run('e', 'r') as run:\n"
+        "        sqlite3.connect('mlruns/mlflow.db').execute('drop table metrics').close()\n"
+        "        run.metrics({'a': 1.0})\n"
+        "except TrackingError as error:\n"
+        "    print(error)\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.stderr == ""
+    assert "cannot log metrics" in done.stdout

@@ -260,7 +260,9 @@ class ModelStage(Stage):
 class TrainStage(Stage):
     """How the model learns."""
 
-    class_weight: Literal["balanced", "none"] | dict[int, float] = "balanced"
+    class_weight: (
+        Literal["balanced", "none"] | dict[Literal[0, 1], Annotated[float, Field(gt=0)]]
+    ) = "balanced"
     loss: Literal["cross_entropy", "focal"] = "cross_entropy"
     focal_gamma: Annotated[float, Field(ge=0)] = 2.0
     sampler: Literal["none", "random_under", "random_over"] = "none"

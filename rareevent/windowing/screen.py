@@ -125,11 +125,14 @@ def _score(course: Float64, positive: Bool, block: Int64) -> float:
     aucs = []
     for held in range(BLOCKS):
         judged = block == held
-        hits = positive[judged].sum()
-        if 0 < hits < judged.sum():
+        if _both_classes(positive[judged]) and _both_classes(positive[~judged]):
             weights = _discriminant(course[~judged], positive[~judged])
             aucs.append(_roc_auc(course[judged] @ weights, positive[judged]))
     return float(np.mean(aucs)) if aucs else 0.5
+
+
+def _both_classes(positive: Bool) -> bool:
+    return 0 < int(positive.sum()) < len(positive)
 
 
 def _discriminant(course: Float64, positive: Bool) -> Float64:

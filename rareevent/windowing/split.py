@@ -197,7 +197,8 @@ def split_assets(
     if len(np.unique(cuts)) < len(cuts):
         raise DataError(
             f"{assets} assets are too few for training, {len(shares) - 2} validation folds and a"
-            " test part; give larger shares or set split.folds=1"
+            " test part at these shares; change split.validation and split.test"
+            + (", or set split.folds=1" if len(shares) > 3 else "")
         )
     number = np.searchsorted(cuts, np.arange(assets), side="right") - 1
     number[number > len(shares) - 1] = UNUSED

@@ -46,7 +46,7 @@ ui: setup  ## the MLflow UI on 127.0.0.1 over mlruns/
 
 lock: setup  ## pin the newest versions that pyproject.toml allows (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --group dev \
-	  --no-emit-index-url --no-annotate --no-header --upgrade --quiet \
+	  --no-annotate --no-header --upgrade --quiet \
 	  --output-file requirements.lock pyproject.toml
 
 clean:  ## remove .venv and caches; mlruns/ and data/ stay

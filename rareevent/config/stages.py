@@ -183,7 +183,8 @@ class TrainStage(Stage):
     """How the model learns."""
 
     class_weight: (
-        Literal["balanced", "none"] | dict[Literal[0, 1], Annotated[float, Field(gt=0)]]
+        Literal["balanced", "none"]
+        | dict[Annotated[int, Field(ge=0, le=1)], Annotated[float, Field(gt=0)]]
     ) = "balanced"
     loss: Literal["cross_entropy", "focal"] = "cross_entropy"
     focal_gamma: Annotated[float, Field(ge=0)] = 2.0

@@ -11,6 +11,7 @@ import json
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -35,6 +36,7 @@ from rareevent.tracking.runs import training_run
 from rareevent.tracking.tracked import TrackedRun
 
 SUMMARY = "backtest.json"
+_SECONDS_BETWEEN_LOOKS = 1.0
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ def _run_missing(tasks: Sequence[FoldTask], workers: int, progress: Progress) ->
     workers = max(1, min(workers, len(missing)))
     progress.step("folds", done, len(tasks), f"{workers} at a time")
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_ignore_interrupts) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_obey_parent) as pool:
         futures = {pool.submit(run_fold, task): task.fold for task in missing}
         try:
             for future in as_completed(futures):
@@ -168,9 +170,17 @@ def _finished(future: Future[int], fold: int) -> None:
         raise type(error)(f"fold {fold}: {error}") from None
 
 
-def _ignore_interrupts() -> None:
-    """Ctrl-C reaches every process of the terminal; the parent alone answers it."""
+def _obey_parent() -> None:
+    """A worker leaves Ctrl-C to its parent, and does not outlive one that was killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _result(

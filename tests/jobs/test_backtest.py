@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 import yaml
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
@@ -186,8 +187,12 @@ def test_killed_and_called_again_it_goes_on_and_gives_the_same(done, workplace):
     job = subprocess.Popen([*command, "--workers", "1"], start_new_session=True)
     while not first_fold.exists() and job.poll() is None:
         time.sleep(0.05)
+    workers = psutil.Process(job.pid).children(recursive=True)
     job.send_signal(signal.SIGKILL)
     job.wait()
+    _, outlived = psutil.wait_procs(workers, timeout=10)
+    assert workers
+    assert not outlived
     stamp = first_fold.stat().st_mtime_ns
     finished = subprocess.run(command, capture_output=True, text=True, check=True)
 

@@ -32,7 +32,7 @@ def one_run(seed, rows, events, memory):
 @pytest.mark.slow
 @pytest.mark.parametrize(("rows", "events"), [(9_200, 62), (18_400, 124)])
 @pytest.mark.parametrize("memory", [0.9, 0.98])
-def test_95_percent_intervals_hold_the_truth_in_90_to_98_percent_of_repeats(rows, events, memory):
+def test_95_percent_intervals_hold_the_truth_about_as_often_as_they_say(rows, events, memory):
     long_runs = [point(one_run(10_000 + i, 40 * rows, 40 * events, memory)[0]) for i in range(10)]
     truth = {name: np.mean([run[name] for run in long_runs]) for name in LOWEST}
     held = dict.fromkeys(LOWEST, 0)

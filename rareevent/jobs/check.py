@@ -8,7 +8,7 @@ from rareevent.config import PipelineConfig
 from rareevent.errors import RareEventError
 from rareevent.evaluation.objectives import require_objective
 from rareevent.ingestion import Quality, check_source
-from rareevent.jobs.learn import choosing_events
+from rareevent.jobs.choose import choosing_events
 from rareevent.jobs.prepare import prepare, require_events
 
 

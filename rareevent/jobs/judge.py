@@ -19,7 +19,8 @@ from rareevent.evaluation.scored import Scored
 from rareevent.evaluation.verdict import Verdict, give_verdict
 from rareevent.ingestion import with_event_delay, without_feed
 from rareevent.ingestion.frame import Bool, Int64, SensorFrame
-from rareevent.jobs.learn import LSTM, Learned, events_of, with_alarms
+from rareevent.jobs.choose import events_of, with_alarms
+from rareevent.jobs.learn import LSTM, Learned
 from rareevent.jobs.prepare import Prepared
 from rareevent.scoring.engine import Scores, score_frame
 from rareevent.windowing.split import EventPart

@@ -14,56 +14,22 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from rareevent.alarms.calibration import Calibration, fit_calibration
-from rareevent.alarms.policy import AlarmPolicy, raise_alarms
 from rareevent.config import PipelineConfig
 from rareevent.evaluation.baselines import Baseline, fit_baseline
-from rareevent.evaluation.objectives import FittedPolicy, fit_policy, require_objective
-from rareevent.evaluation.scored import Scored
-from rareevent.ingestion.frame import Bool, Float64, Int8, Int64
+from rareevent.evaluation.objectives import require_objective
+from rareevent.ingestion.frame import Float64, Int64
+from rareevent.jobs.choose import Chosen, choose, choosing_events, choosing_rows
+from rareevent.jobs.parts import Part, window_part
 from rareevent.jobs.prepare import Prepared
 from rareevent.jobs.progress import Progress
 from rareevent.lstm.cell import forward
 from rareevent.training.fit import EpochReport, FittedLSTM, fit_lstm
 from rareevent.training.start import find_start
 from rareevent.windowing.audit import Fit
-from rareevent.windowing.encode import RowEncoder, fit_encoder
-from rareevent.windowing.split import EventPart
-from rareevent.windowing.temporalize import Windows, temporalize
+from rareevent.windowing.temporalize import Windows
 
 LSTM = "lstm"
 _BASELINES_AT_ONCE = 2
-
-
-@dataclass(frozen=True)
-class Part:
-    """A part to be judged, as seen through what was learned from the rows before it.
-
-    Attributes
-    ----------
-    number : of the judged part
-    encoder : channels and scaling
-    windows : over every row of the frame that has one
-    teach, target : windows that teach, and their labels, int8 [m, heads]
-    monitor : windows of the judged part and their own labels, to be watched while training
-    learned_from, judged_on : bool [n], rows, for the audit: the very masks that were used
-    """
-
-    number: int
-    encoder: RowEncoder
-    windows: Windows
-    teach: Windows
-    target: Int8
-    monitor: tuple[Windows, Int8] | None
-    learned_from: Bool
-    judged_on: Bool
-
-    @property
-    def windowed(self) -> Bool:
-        """Rows that have a window, bool [n]."""
-        found = np.zeros(len(self.learned_from), bool)
-        found[self.windows.ends] = True
-        return found
 
 
 @dataclass(frozen=True)
@@ -88,26 +54,6 @@ class PartFit:
     def prior_shift(self) -> float:
         """Log-odds that class weights and sampling added to the members' mean."""
         return float(np.mean([member.prior_shift for member in self.members]))
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """What was chosen for one model on forward out-of-fold scores.
-
-    Attributes
-    ----------
-    calibration, fitted : from logit to probability, and the alarm policy fitted on those
-    scored : the validation rows with their calibrated scores and the policy's alarms
-    """
-
-    calibration: Calibration
-    fitted: FittedPolicy
-    scored: Scored
-
-    @property
-    def policy(self) -> AlarmPolicy:
-        """The alarm policy."""
-        return self.fitted.policy
 
 
 @dataclass(frozen=True)
@@ -154,48 +100,16 @@ def learn(prepared: Prepared, progress: Progress) -> Learned:
             for part, ensemble, simple in zip(parts, members, baselines, strict=True)
         ]
     *folds, final = fits
-    chosen = {name: _choose(prepared, tuple(folds), name) for name in model_names(config)}
+    chosen = {
+        name: choose(prepared, *_forward_scores(prepared, folds, name))
+        for name in model_names(config)
+    }
     return Learned(tuple(folds), final, chosen, _questions(prepared, folds, final))
 
 
 def model_names(config: PipelineConfig) -> tuple[str, ...]:
     """The LSTM and the baselines it is judged beside."""
     return (LSTM, *config.evaluate.baselines)
-
-
-def window_part(prepared: Prepared, part: int, learn_for: int | None = None) -> Part:
-    """Channels, scaling and windows learned from the rows before a part.
-
-    Parameters
-    ----------
-    learn_for : learn only from rows before this earlier part
-    """
-    config, frame = prepared.config, prepared.frame
-    learned_from = prepared.split.rows_before(learn_for or part) & prepared.in_segment
-    judged_on = prepared.split.rows_of(part) & prepared.in_segment
-    encoder = fit_encoder(frame, learned_from, config.channels)
-    windows, _ = temporalize(
-        encoder.encode(frame),
-        frame.segments,
-        config.window.lookback,
-        config.window.pad,
-        config.window.min_history,
-    )
-    target = prepared.targets[windows.ends]
-    teach = (learned_from & prepared.labelled)[windows.ends]
-    watch = (judged_on & prepared.labelled)[windows.ends]
-    # Nothing may be watched on the test part, not even for show.
-    watched = part != prepared.split.test and watch.any()
-    return Part(
-        number=part,
-        encoder=encoder,
-        windows=windows,
-        teach=windows.take(teach),
-        target=target[teach],
-        monitor=(windows.take(watch), target[watch, 0]) if watched else None,
-        learned_from=learned_from,
-        judged_on=judged_on,
-    )
 
 
 def _fit_baselines(part: Part, config: PipelineConfig) -> dict[str, Baseline]:
@@ -257,41 +171,15 @@ def _questions(prepared: Prepared, folds: Sequence[PartFit], final: PartFit) -> 
     return (
         *fits,
         Fit("scaling, channels and models", last.learned_from, last.judged_on),
-        Fit("calibration and alarm policy", _choosing(prepared), last.judged_on),
+        Fit("calibration and alarm policy", choosing_rows(prepared), last.judged_on),
     )
-
-
-def choosing_events(prepared: Prepared) -> Bool:
-    """Events that the alarm policy is fitted on, bool [k]."""
-    counted, _ = events_of(prepared, EventPart.VALIDATION, _choosing(prepared))
-    return counted
-
-
-def _choosing(prepared: Prepared) -> Bool:
-    return prepared.split.choosing_rows() & prepared.in_segment
-
-
-def _choose(prepared: Prepared, folds: tuple[PartFit, ...], name: str) -> Chosen:
-    """Calibrate and fit the alarm policy on the folds' forward scores."""
-    row, logit = _forward_scores(prepared, folds, name)
-    target = prepared.labels.target[row]
-    calibration = fit_calibration(logit, target)
-    scored = as_scored(prepared, row, calibration.apply(logit))
-    counted = choosing_events(prepared)
-    fitted = fit_policy(
-        scored,
-        counted,
-        prepared.frame.clock,
-        prepared.config.alarm,
-        horizon=prepared.labels.horizon,
-    )
-    return Chosen(calibration, fitted, with_alarms(scored, fitted.policy))
 
 
 def _forward_scores(
-    prepared: Prepared, folds: tuple[PartFit, ...], name: str
+    prepared: Prepared, folds: Sequence[PartFit], name: str
 ) -> tuple[Int64, Float64]:
-    choosing = _choosing(prepared)
+    """Every row that is chosen by, and its log-odds by the fold that did not learn from it."""
+    choosing = choosing_rows(prepared)
     rows, logits = [], []
     for fold in folds:
         windows = fold.part.windows
@@ -301,39 +189,3 @@ def _forward_scores(
     row, logit = np.concatenate(rows), np.concatenate(logits)
     order = np.argsort(row, kind="stable")
     return row[order], logit[order]
-
-
-def events_of(prepared: Prepared, part: EventPart, rows: Bool) -> tuple[Bool, Bool]:
-    """Events counted in a part, and those with a positive row in it that it holds only partly.
-
-    The leaky random split tears every event apart; there, those with a row in the part count.
-    """
-    here = _with_positive_row(prepared, rows)
-    if prepared.split.strategy == "random_leaky":
-        return here, np.zeros(len(here), bool)
-    counted = prepared.event_part == part
-    if part == EventPart.VALIDATION:
-        # An event whose rows the purge took away cannot be caught there.
-        counted &= ~_with_positive_row(prepared, prepared.split.purged(prepared.split.test))
-    return counted, here & ~counted
-
-
-def _with_positive_row(prepared: Prepared, rows: Bool) -> Bool:
-    """Events that have a positive row among some rows, bool [k]."""
-    labels = prepared.labels
-    here = np.zeros(len(prepared.event_part), bool)
-    here[labels.event[rows & (labels.target == 1)]] = True
-    return here
-
-
-def as_scored(prepared: Prepared, row: Int64, probability: Float64) -> Scored:
-    """Rows with probabilities, as yet without alarms."""
-    segment = prepared.frame.segments.of_row[row]
-    silent = np.zeros(len(row), bool)
-    return Scored.of_rows(prepared.frame, prepared.labels, row, segment, probability, silent)
-
-
-def with_alarms(scored: Scored, policy: AlarmPolicy) -> Scored:
-    """The same rows with the alarms that a policy raises on them."""
-    alarm = raise_alarms(policy, scored.time, scored.segment, scored.probability)
-    return scored.with_scores(scored.probability, alarm)

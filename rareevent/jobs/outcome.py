@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from rareevent.config import dump_pipeline
+from rareevent.jobs.choose import events_of
 from rareevent.jobs.judge import Judged
-from rareevent.jobs.learn import LSTM, Learned, events_of
+from rareevent.jobs.learn import LSTM, Learned
 from rareevent.jobs.predictions import (
     ALARMS,
     EVENTS,

@@ -12,7 +12,8 @@ from rareevent.ingestion import with_event_delay, without_feed
 from rareevent.jobs import learn as learning
 from rareevent.jobs.evaluate import evaluate_model
 from rareevent.jobs.judge import judge_test
-from rareevent.jobs.learn import LSTM, learn, window_part
+from rareevent.jobs.learn import LSTM, learn
+from rareevent.jobs.parts import window_part
 from rareevent.jobs.predictions import read_predictions
 from rareevent.jobs.prepare import dropped_rows, fill_auto, prepare
 from rareevent.jobs.progress import Quiet

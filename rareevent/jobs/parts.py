@@ -1,0 +1,78 @@
+"""The parts that are learned for: the rows that teach, as channels and windows, and who judges."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rareevent.ingestion.frame import Bool, Int8
+from rareevent.jobs.prepare import Prepared
+from rareevent.windowing.encode import RowEncoder, fit_encoder
+from rareevent.windowing.temporalize import Windows, temporalize
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part to be judged, as seen through what was learned from the rows before it.
+
+    Attributes
+    ----------
+    number : of the judged part
+    encoder : channels and scaling
+    windows : over every row of the frame that has one
+    teach, target : windows that teach, and their labels, int8 [m, heads]
+    monitor : windows of the judged part and their own labels, to be watched while training
+    learned_from, judged_on : bool [n], rows, for the audit: the very masks that were used
+    """
+
+    number: int
+    encoder: RowEncoder
+    windows: Windows
+    teach: Windows
+    target: Int8
+    monitor: tuple[Windows, Int8] | None
+    learned_from: Bool
+    judged_on: Bool
+
+    @property
+    def windowed(self) -> Bool:
+        """Rows that have a window, bool [n]."""
+        found = np.zeros(len(self.learned_from), bool)
+        found[self.windows.ends] = True
+        return found
+
+
+def window_part(prepared: Prepared, part: int, learn_for: int | None = None) -> Part:
+    """Channels, scaling and windows learned from the rows before a part.
+
+    Parameters
+    ----------
+    learn_for : learn only from rows before this earlier part
+    """
+    config, frame = prepared.config, prepared.frame
+    learned_from = prepared.split.rows_before(learn_for or part) & prepared.in_segment
+    judged_on = prepared.split.rows_of(part) & prepared.in_segment
+    encoder = fit_encoder(frame, learned_from, config.channels)
+    windows, _ = temporalize(
+        encoder.encode(frame),
+        frame.segments,
+        config.window.lookback,
+        config.window.pad,
+        config.window.min_history,
+    )
+    target = prepared.targets[windows.ends]
+    teach = (learned_from & prepared.labelled)[windows.ends]
+    watch = (judged_on & prepared.labelled)[windows.ends]
+    # Nothing may be watched on the test part, not even for show.
+    watched = part != prepared.split.test and watch.any()
+    return Part(
+        number=part,
+        encoder=encoder,
+        windows=windows,
+        teach=windows.take(teach),
+        target=target[teach],
+        monitor=(windows.take(watch), target[watch, 0]) if watched else None,
+        learned_from=learned_from,
+        judged_on=judged_on,
+    )

@@ -3,12 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Where the light install of a scoring machine goes.
+SCORE_VENV ?= .venv-score
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint bench ui lock clean
+.PHONY: help setup setup-score demo test test-slow lint bench ui lock clean
 
 help:  ## say what each target does
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP)  ## make .venv and install the pinned dependencies
 
@@ -22,6 +24,13 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --quiet --require-hashes --requirement requirements.lock
 	@$(BIN)/python -m pip install --quiet --quiet --no-deps --no-build-isolation --editable .
 	@touch $(STAMP)
+
+setup-score:  ## make .venv-score: all that scoring needs, without TensorFlow
+	@test -x $(SCORE_VENV)/bin/python || $(PYTHON) -m venv $(SCORE_VENV)
+	@$(SCORE_VENV)/bin/python -m pip install --quiet --quiet --require-hashes \
+	  --requirement requirements-score.lock
+	@$(SCORE_VENV)/bin/python -m pip install --quiet --quiet --no-deps .
+	@echo "scores with: $(SCORE_VENV)/bin/rareevent score --help"
 
 demo: setup  ## simulate a fleet, train, evaluate, register and score it
 	@$(BIN)/rareevent demo
@@ -48,6 +57,11 @@ lock: setup  ## pin the newest versions that pyproject.toml allows (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --group dev \
 	  --no-annotate --no-header --upgrade --quiet \
 	  --output-file requirements.lock pyproject.toml
+	sed '/--hash/d; s/ *\\$$//' requirements.lock > .constraints.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --group score \
+	  --constraint .constraints.txt --no-annotate --no-header --upgrade --quiet \
+	  --output-file requirements-score.lock pyproject.toml
+	@rm -f .constraints.txt
 
 clean:  ## remove .venv and caches; mlruns/ and data/ stay
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) $(SCORE_VENV) .pytest_cache .ruff_cache .hypothesis build dist

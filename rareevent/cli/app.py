@@ -139,11 +139,23 @@ def _explain(error: BaseException) -> tuple[str, int]:
     if os.environ.get("RAREEVENT_TRACEBACK") or isinstance(error, SystemExit):
         raise error
     said = " ".join(str(error).split())
+    if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("rareevent"):
+        return _lacking((error.name or "").partition(".")[0]), RareEventError.exit_code
     if isinstance(error, OSError):
         # The system refused something that no stage expected it to; there is nothing to mend here.
         return f"the system refused: {said}", RareEventError.exit_code
     text = f"unexpected {type(error).__name__}: {said}"
     return f"{text} (this is a defect; set RAREEVENT_TRACEBACK=1 to see where)", _DEFECT
+
+
+def _lacking(package: str) -> str:
+    """What to do where a package is not installed: scoring machines have few, extras are extra."""
+    extra = {"pyspark": "rareevent[spark]", "psycopg": "rareevent[postgresql]"}
+    wanted = extra.get(package, "rareevent")
+    return (
+        f"this needs the package {package!r}, which is not installed here (a light install only"
+        f" scores); install it with: pip install {wanted!r}"
+    )
 
 
 def _stop(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -12,11 +12,11 @@ import pyarrow as pa
 from rareevent.config import EventLog, Ingest
 from rareevent.errors import ConfigError, DataError
 from rareevent.ingestion.cells import NameReader
-from rareevent.ingestion.files import find_files
 from rareevent.ingestion.frame import Events, Int32, Int64
 from rareevent.ingestion.quality import Findings
 from rareevent.ingestion.readers import read_batches, read_names
 from rareevent.ingestion.roles import absent
+from rareevent.ingestion.sql import source_files
 from rareevent.ingestion.times import KIND_WORDS, Place, read_times, read_times_like
 from rareevent.ingestion.timezones import localise
 
@@ -68,12 +68,12 @@ def read_log(log: EventLog, stage: Ingest, kind: str, found: Findings) -> Log:
             f" {', '.join(map(repr, wanted))}"
         )
     columns: dict[str, list[pa.Array]] = {name: [] for name in wanted}
-    files = find_files(log.source, "ingest.events.source")
-    for path in files:
-        layout = _layout(path, log, stage)
-        for batch in read_batches(path, layout, wanted, found.problem):
-            for name in columns:
-                columns[name].append(batch.column(name))
+    with source_files(log.source, "ingest.events.source", wanted) as files:
+        for path in files:
+            layout = _layout(path, log, stage)
+            for batch in read_batches(path, layout, wanted, found.problem):
+                for name in columns:
+                    columns[name].append(batch.column(name))
     count = sum(len(chunk) for chunk in columns[log.time])
     codes, assets = _names(columns, log.asset if stage.asset is not None else None, stage)
     if codes is not None and (codes < 0).any():

@@ -61,7 +61,7 @@ def ingest_for_scoring(
     Parameters
     ----------
     stage : Ingest of the model; its source, label and events are not looked at
-    source : files to score, as a path, directory, glob or list
+    source : files to score, as a path, directory, glob or list, or a database's table or query
     clock : Clock the model was trained with
     needed : columns the model reads; those in `stage.categorical` are texts, the others numbers
     events : log of known events, which cut segments; None cuts only at gaps and exclusions
@@ -76,20 +76,20 @@ def ingest_for_scoring(
     """
     from rareevent.ingestion.assemble import scoring_frame
     from rareevent.ingestion.event_log import read_log
-    from rareevent.ingestion.files import find_files
     from rareevent.ingestion.readers import read_names
     from rareevent.ingestion.roles import roles_for_scoring
+    from rareevent.ingestion.sql import source_files
     from rareevent.ingestion.table import read_files
 
     found = Findings()
     frame = None
     try:
-        files = find_files(source, "input")
-        roles = roles_for_scoring(read_names(files[0], stage), stage, needed, str(files[0]))
-        shown = files[0] if len(files) == 1 else files[0].parent
-        stage = stage.model_copy(update={"source": str(shown)})
-        log = None if events is None else read_log(events, stage, clock.kind, found)
-        raw = read_files(files, roles, stage, found)
+        with source_files(source, "input", _sort_key(stage)) as files:
+            roles = roles_for_scoring(read_names(files[0], stage), stage, needed, str(files[0]))
+            shown = files[0] if len(files) == 1 else files[0].parent
+            stage = stage.model_copy(update={"source": str(shown)})
+            log = None if events is None else read_log(events, stage, clock.kind, found)
+            raw = read_files(files, roles, stage, found)
         frame = scoring_frame(raw, roles, stage, clock, log, event_delay, found)
     except DataError as error:
         found.problem(str(error))
@@ -175,19 +175,24 @@ def _interval(clock: Clock) -> int | str:
 def _learning(stage: Ingest, found: Findings) -> SensorFrame | None:
     """The frame, or None where there is no way to one; the reason is among the problems."""
     from rareevent.ingestion.assemble import learning_frame
-    from rareevent.ingestion.files import find_files
     from rareevent.ingestion.readers import read_names
     from rareevent.ingestion.roles import roles_for_learning
+    from rareevent.ingestion.sql import source_files
     from rareevent.ingestion.table import read_files
 
     try:
-        files = find_files(stage.source)
-        names = read_names(files[0], stage)
-        roles = roles_for_learning(names, stage, str(files[0]), found)
-        return learning_frame(read_files(files, roles, stage, found), roles, stage, found)
+        with source_files(stage.source, "ingest.source", _sort_key(stage)) as files:
+            names = read_names(files[0], stage)
+            roles = roles_for_learning(names, stage, str(files[0]), found)
+            raw = read_files(files, roles, stage, found)
+        return learning_frame(raw, roles, stage, found)
     except DataError as error:
         found.problem(str(error))
         return None
+
+
+def _sort_key(stage: Ingest) -> tuple[str, ...]:
+    return tuple(name for name in (stage.asset, stage.time) if name)
 
 
 def _refuse_problems(frame: SensorFrame | None, found: Findings) -> tuple[SensorFrame, Quality]:

@@ -16,6 +16,7 @@ from rareevent.bundle import Bundle, new_provenance, save_bundle, training_profi
 from rareevent.config import PipelineConfig, dump_pipeline
 from rareevent.errors import LeakError
 from rareevent.ingestion.frame import Bool
+from rareevent.ingestion.sql import absolute_source
 from rareevent.jobs.judge import judge_test
 from rareevent.jobs.learn import LSTM, Learned, learn
 from rareevent.jobs.outcome import (
@@ -225,9 +226,9 @@ def _describe_inputs(run: TrackedRun, prepared: Prepared) -> None:
 def absolute(config: PipelineConfig) -> PipelineConfig:
     """The pipeline with absolute paths, so that its file works from any folder."""
     ingest = config.ingest
-    changes: dict[str, Any] = {"source": str(Path(ingest.source).absolute())}
+    changes: dict[str, Any] = {"source": absolute_source(ingest.source)}
     if ingest.events is not None and ingest.events != "last_row":
-        source = str(Path(ingest.events.source).absolute())
+        source = absolute_source(ingest.events.source)
         changes["events"] = ingest.events.model_copy(update={"source": source})
     return config.model_copy(update={"ingest": ingest.model_copy(update=changes)})
 

@@ -1,25 +1,21 @@
-"""How sure the figures are: resampling whole assets or stretches of time."""
+"""The figures as sums over blocks, so that every resample of the blocks gives them anew."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from rareevent.evaluation.blocks import Blocks, draw_weights
+from rareevent.evaluation.blocks import Blocks
 from rareevent.evaluation.catches import Judged, Judgement
 from rareevent.evaluation.metrics import rate_factors
 from rareevent.evaluation.rank_table import RankTable, rank_table, weighted_areas
 from rareevent.evaluation.scored import Scored
 from rareevent.ingestion.frame import Bool, Clock, Float64
 
-# Draws without a value (no positive row, no event) up to this share are left out; beyond it
-# there is no interval.
-_MOST_UNDEFINED = 0.05
 # Cells (draws x blocks, or draws x levels) held at once.
 _CELLS = 4_000_000
-
-Interval = tuple[float, float] | None
 
 
 @dataclass(frozen=True)
@@ -79,6 +75,39 @@ def sum_by_event(blocks: Blocks, value: Float64, counted: Bool) -> Float64:
     return np.bincount(blocks.of_event[counted], value[counted], minlength=blocks.count)
 
 
+@dataclass(frozen=True)
+class Ratio:
+    """A figure that is the quotient of two sums over blocks.
+
+    Attributes
+    ----------
+    above, below : float64 [blocks]; their sums' quotient is the odds
+    scale : a rate is scale x odds; None makes it the share above / (above + below)
+    """
+
+    above: Float64
+    below: Float64
+    scale: float | None = None
+
+    def of(self, above: Float64, below: Float64) -> Float64:
+        """The figure where the two sums are these; NaN where there is nothing to divide by."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            if self.scale is None:
+                return above / (above + below)
+            return self.scale * above / below
+
+
+def ratios(tally: Tally) -> dict[str, Ratio]:
+    """The figures that count events and alarms, by name."""
+    false = tally.false_alarms
+    return {
+        "event_recall": Ratio(tally.caught, tally.events - tally.caught),
+        "alarm_precision": Ratio(tally.caught, false),
+        "false_alarms_per_event": Ratio(false, tally.events, 1.0),
+        **{name: Ratio(false, tally.rows, scale) for name, scale in tally.rate_factors.items()},
+    }
+
+
 def figures(tally: Tally, weights: np.ndarray) -> dict[str, Float64]:
     """The metrics under each weighting of the blocks, name -> float64 [draws].
 
@@ -88,12 +117,21 @@ def figures(tally: Tally, weights: np.ndarray) -> dict[str, Float64]:
     ----------
     weights : [draws, blocks], how often each block is taken
     """
-    step = max(1, _CELLS // max(weights.shape[1], _levels(tally), 1))
-    parts = [
-        _figures(tally, weights[low : low + step].astype(np.float64))
-        for low in range(0, len(weights), step)
-    ]
+    parts = [_figures(tally, some) for some in _by_turns(weights, _levels(tally))]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def block_sums(weights: np.ndarray, *values: Float64) -> list[Float64]:
+    """Sums of values [blocks] under each weighting of the blocks, float64 [draws] each."""
+    columns = np.stack(values, axis=1)
+    return list(np.concatenate([some @ columns for some in _by_turns(weights)]).T)
+
+
+def _by_turns(weights: np.ndarray, beside: int = 1) -> Iterator[Float64]:
+    """A few rows of the weights at a time, so that memory does not grow with the draws."""
+    step = max(1, _CELLS // max(weights.shape[1], beside, 1))
+    for low in range(0, len(weights), step):
+        yield weights[low : low + step].astype(np.float64)
 
 
 def _levels(tally: Tally) -> int:
@@ -101,18 +139,13 @@ def _levels(tally: Tally) -> int:
 
 
 def _figures(tally: Tally, weights: Float64) -> dict[str, Float64]:
-    false, events = weights @ tally.false_alarms, weights @ tally.events
-    caught, rows = weights @ tally.caught, weights @ tally.rows
     labelled = weights @ tally.labelled
+    out = {
+        name: ratio.of(weights @ ratio.above, weights @ ratio.below)
+        for name, ratio in ratios(tally).items()
+    }
     with np.errstate(invalid="ignore", divide="ignore"):
-        out = {
-            "brier": weights @ tally.squared_error / labelled,
-            "event_recall": caught / events,
-            "alarm_precision": caught / (caught + false),
-            "false_alarms_per_event": false / events,
-        }
-        for name, factor in tally.rate_factors.items():
-            out[name] = false / rows * factor
+        out["brier"] = weights @ tally.squared_error / labelled
         no_skill = weights @ tally.positives / labelled
     if tally.ranks is None:
         out |= {"roc_auc": np.full(len(weights), 0.5), "pr_auc": no_skill}
@@ -125,52 +158,3 @@ def point(tally: Tally) -> dict[str, float]:
     """The metrics on the data as they are; NaN where undefined."""
     blocks = len(tally.rows)
     return {name: float(value[0]) for name, value in figures(tally, np.ones((1, blocks))).items()}
-
-
-def percentile_interval(values: Float64, blocks: int, confidence: float) -> Interval:
-    """Expanded percentile interval of bootstrap values; None where too many are undefined.
-
-    Plain percentiles are too narrow with few blocks, so the levels are moved out to where
-    Student's t and the n - 1 would put them (Hesterberg 2015, The American Statistician 69,
-    section 5).
-    """
-    from scipy.stats import norm, t
-
-    known = values[np.isfinite(values)]
-    if not len(known) or len(known) < (1 - _MOST_UNDEFINED) * len(values):
-        return None
-    reach = t.ppf((1 + confidence) / 2, blocks - 1) * np.sqrt(blocks / (blocks - 1))
-    tail = float(norm.cdf(-reach))
-    low, high = np.quantile(known, [tail, 1 - tail])
-    return float(low), float(high)
-
-
-def intervals(
-    tally: Tally, blocks: Blocks, *, draws: int, confidence: float, seed: int
-) -> dict[str, Interval]:
-    """An interval per metric; None throughout with fewer than ten blocks or without draws."""
-    if not draws or not blocks.enough():
-        return dict.fromkeys(point(tally))
-    values = figures(tally, draw_weights(blocks, draws, seed))
-    return {
-        name: percentile_interval(value, blocks.count, confidence) for name, value in values.items()
-    }
-
-
-def clopper_pearson(caught: int, events: int, confidence: float) -> Interval:
-    """Exact binomial interval (Clopper and Pearson 1934, Biometrika 26); None without an event.
-
-    Examples
-    --------
-    >>> low, high = clopper_pearson(0, 10, 0.95)
-    >>> round(low, 3), round(high, 3)
-    (0.0, 0.308)
-    """
-    from scipy.stats import beta
-
-    if not events:
-        return None
-    tail = (1 - confidence) / 2
-    low = beta.ppf(tail, caught, events - caught + 1) if caught else 0.0
-    high = beta.ppf(1 - tail, caught + 1, events - caught) if caught < events else 1.0
-    return float(low), float(high)

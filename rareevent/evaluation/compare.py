@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,15 +12,9 @@ import numpy as np
 from rareevent.config import EvaluateStage
 from rareevent.errors import DataError
 from rareevent.evaluation.blocks import Blocks, draw_weights, make_blocks
-from rareevent.evaluation.bootstrap import (
-    Interval,
-    Tally,
-    figures,
-    percentile_interval,
-    point,
-    tally,
-)
+from rareevent.evaluation.bootstrap import Tally, figures, point, tally
 from rareevent.evaluation.catches import judge
+from rareevent.evaluation.intervals import Interval, difference_interval
 from rareevent.evaluation.random_alarms import random_alarms, random_tally
 from rareevent.evaluation.scored import Scored
 from rareevent.ingestion.frame import Bool, Clock, Events
@@ -112,9 +106,11 @@ def compare(
         When the two were not scored on the same rows.
     """
     _check_same_rows(ours, theirs)
-    blocks = make_blocks(ours, events, counted, clock, lookback=lookback, horizon=horizon)
-    pair = [tally(s, judge(s, counted), counted, blocks, clock) for s in (ours, theirs)]
-    return _compare(pair[0], pair[1], blocks, stage)
+
+    def tally_theirs(blocks: Blocks) -> Tally:
+        return tally(theirs, judge(theirs, counted), counted, blocks, clock)
+
+    return _compare(ours, tally_theirs, events, counted, clock, stage, (lookback, horizon))
 
 
 def compare_with_random(
@@ -128,14 +124,12 @@ def compare_with_random(
     horizon: int,
 ) -> Comparison:
     """Differences between a model and its own alarms at random, as `compare` gives them."""
-    blocks = make_blocks(ours, events, counted, clock, lookback=lookback, horizon=horizon)
     random = random_alarms(ours, counted, clock)
-    return _compare(
-        tally(ours, judge(ours, counted), counted, blocks, clock),
-        random_tally(ours, random, counted, blocks, clock),
-        blocks,
-        stage,
-    )
+
+    def tally_random(blocks: Blocks) -> Tally:
+        return random_tally(ours, random, counted, blocks, clock)
+
+    return _compare(ours, tally_random, events, counted, clock, stage, (lookback, horizon))
 
 
 def _check_same_rows(ours: Scored, theirs: Scored) -> None:
@@ -147,24 +141,48 @@ def _check_same_rows(ours: Scored, theirs: Scored) -> None:
             )
 
 
-def _compare(ours: Tally, theirs: Tally, blocks: Blocks, stage: EvaluateStage) -> Comparison:
-    at = point(ours), point(theirs)
-    between: dict[str, Interval] = dict.fromkeys(at[0])
-    if stage.bootstrap and blocks.enough():
-        weights = draw_weights(blocks, stage.bootstrap, stage.seed)
-        drawn = figures(ours, weights), figures(theirs, weights)
-        between = {
-            name: percentile_interval(
-                drawn[0][name] - drawn[1][name], blocks.count, stage.confidence
-            )
-            for name in drawn[0]
-        }
-    events = int(ours.events.sum())
-    enough = events >= fewest_events(stage.confidence)
+def _compare(
+    ours: Scored,
+    tally_theirs: Callable[[Blocks], Tally],
+    events: Events,
+    counted: Bool,
+    clock: Clock,
+    stage: EvaluateStage,
+    sizes: tuple[int, int],
+) -> Comparison:
+    """Our scores against whatever the other side sums up over the same blocks."""
+    lookback, horizon = sizes
+    blocks = make_blocks(ours, events, counted, clock, lookback=lookback, horizon=horizon)
+    mine = tally(ours, judge(ours, counted), counted, blocks, clock)
+    theirs = tally_theirs(blocks)
+    at = point(mine), point(theirs)
+    between = difference_intervals(mine, theirs, blocks, stage)
+    total = int(mine.events.sum())
+    enough = total >= fewest_events(stage.confidence)
     differences = {
         name: _difference(name, at[0][name], at[1][name], between[name], enough) for name in at[0]
     }
-    return Comparison(differences, events, blocks.count, stage.confidence)
+    return Comparison(differences, total, blocks.count, stage.confidence)
+
+
+def difference_intervals(
+    ours: Tally, theirs: Tally, blocks: Blocks, stage: EvaluateStage
+) -> dict[str, Interval]:
+    """An interval per metric of ours - theirs; None with fewer than ten blocks or no draws."""
+    at = point(ours), point(theirs)
+    if not stage.bootstrap or not blocks.enough():
+        return dict.fromkeys(at[0])
+    weights = draw_weights(blocks, stage.bootstrap, stage.seed)
+    drawn = figures(ours, weights), figures(theirs, weights)
+    return {
+        name: difference_interval(
+            at[0][name] - at[1][name],
+            drawn[0][name] - drawn[1][name],
+            blocks.count,
+            stage.confidence,
+        )
+        for name in at[0]
+    }
 
 
 def fewest_events(confidence: float) -> int:

@@ -10,8 +10,9 @@ import numpy as np
 from rareevent.alarms.policy import AlarmPolicy
 from rareevent.config import EvaluateStage
 from rareevent.evaluation.blocks import Blocks, make_blocks
-from rareevent.evaluation.bootstrap import Interval, clopper_pearson, intervals, tally
+from rareevent.evaluation.bootstrap import tally
 from rareevent.evaluation.catches import Judged, Judgement, Outcome, judge, outcomes
+from rareevent.evaluation.intervals import Interval, clopper_pearson, intervals
 from rareevent.evaluation.metrics import (
     Metrics,
     alarm_metrics,
@@ -19,6 +20,7 @@ from rareevent.evaluation.metrics import (
     pr_points,
     reliability,
     row_metrics,
+    threshold_metrics,
 )
 from rareevent.evaluation.scored import Scored
 from rareevent.evaluation.tradeoff import tradeoff_curve
@@ -96,6 +98,7 @@ def evaluate(
     blocks = make_blocks(scored, events, counted, clock, lookback=lookback, horizon=horizon)
     metrics = {
         **row_metrics(scored),
+        **threshold_metrics(scored, policy.threshold),
         **alarm_metrics(scored, judged, counted, clock, policy.threshold),
     }
     return Evaluation(

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from rareevent.blend import blend as blending
 from rareevent.errors import TrainingError
 from rareevent.evaluation import baselines as module
-from rareevent.evaluation.baselines import fit_baseline, last_row, window_features
+from rareevent.evaluation.baselines import fit_baseline
 from rareevent.windowing.temporalize import Windows
 
 
@@ -24,26 +25,6 @@ def plant(rows=4_000, channels=6, lookback=5, signal="level", prevalence=0.05, s
             values[hit - back, 0] += 2.0 * (lookback - 1 - 2 * back) / 2
         values[hit, 0] = rng.normal(size=len(hit))
     return Windows(values, ends - lookback + 1, ends, lookback), target
-
-
-def test_window_features_are_last_mean_deviation_and_slope():
-    rows = np.array([[1.0], [3.0], [8.0]], np.float32)
-    windows = Windows(rows, np.array([0, 0]), np.array([2, 1]), lookback=3)
-    # The second window repeats its first row: 1 1 3.
-    assert window_features(windows) == pytest.approx(
-        np.array(
-            [
-                [8.0, 4.0, np.sqrt((9 + 1 + 16) / 3), 3.5],
-                [3.0, 5 / 3, np.sqrt((4 / 9 * 2 + 16 / 9) / 3), 1.0],
-            ]
-        ),
-        rel=1e-6,
-    )
-
-
-def test_at_lookback_1_the_last_row_is_all_there_is():
-    windows = Windows(np.eye(3, dtype=np.float32), np.arange(3), np.arange(3), lookback=1)
-    assert window_features(windows).tolist() == last_row(windows).tolist()
 
 
 @pytest.mark.parametrize("name", ["logistic", "boosting"])
@@ -97,7 +78,7 @@ def test_windows_without_a_label_teach_nothing():
 def test_the_same_seed_gives_the_same_scores_however_many_at_once(name, monkeypatch):
     windows, target = plant(rows=900)
     whole = fit_baseline(name, windows, target, seed=4).logits(windows)
-    monkeypatch.setattr(module, "_ELEMENTS", 5 * 6 * 100)
+    monkeypatch.setattr(blending, "_ELEMENTS", 4 * 6 * 100)
     again = fit_baseline(name, windows, target, seed=4).logits(windows)
     assert again == pytest.approx(whole, abs=1e-6)
 

@@ -5,15 +5,15 @@ import numpy as np
 import pytest
 
 from rareevent.evaluation.blocks import draw_weights, make_blocks
-from rareevent.evaluation.bootstrap import (
-    clopper_pearson,
-    figures,
-    intervals,
-    percentile_interval,
-    point,
-    tally,
-)
+from rareevent.evaluation.bootstrap import Ratio, figures, point, ratios, tally
 from rareevent.evaluation.catches import judge
+from rareevent.evaluation.intervals import (
+    clopper_pearson,
+    difference_interval,
+    intervals,
+    ratio_interval,
+    share_interval,
+)
 from rareevent.evaluation.metrics import alarm_metrics, row_metrics
 from tests.evaluation.worlds import DAY, MINUTE, long_run, make_world
 
@@ -147,17 +147,91 @@ def test_without_draws_there_is_no_interval():
 
 
 def test_no_interval_where_draws_are_often_undefined():
-    values = np.r_[np.full(94, 0.5), np.full(6, np.nan)]
-    assert percentile_interval(values, 20, 0.95) is None
-    assert percentile_interval(values[:98], 20, 0.95) == (0.5, 0.5)
+    often = np.r_[np.linspace(0.4, 0.6, 94), np.full(6, np.nan)]
+    assert difference_interval(0.5, often, 20, 0.95) is None
+    assert difference_interval(0.5, often[:98], 20, 0.95) is not None
+    assert difference_interval(np.nan, often[:98], 20, 0.95) is None
+    assert difference_interval(0.0, np.zeros(100), 20, 0.95) == (0.0, 0.0)
 
 
-def test_few_blocks_move_the_percentiles_outwards():
-    values = np.linspace(0, 1, 100_001)
-    # With 10 blocks: t(.975, 9) = 2.262, times sqrt(10/9) is 2.385; the normal tail is .00855.
-    assert percentile_interval(values, 10, 0.95) == pytest.approx((0.00855, 0.99145), abs=1e-4)
-    # With very many blocks the plain percentiles are left.
-    assert percentile_interval(values, 100_000, 0.95) == pytest.approx((0.025, 0.975), abs=1e-4)
+def test_a_difference_reaches_students_t_standard_errors_to_both_sides():
+    drawn = np.array([-1.0, 1.0] * 500)
+    # With 10 blocks: t(.975, 9) = 2.262, times sqrt(10/9) is 2.385.
+    assert difference_interval(3.0, drawn, 10, 0.95) == pytest.approx((0.615, 5.385), abs=1e-3)
+    # With very many blocks the normal deviate is left.
+    assert difference_interval(3.0, drawn, 100_000, 0.95) == pytest.approx((1.04, 4.96), abs=1e-3)
+
+
+def test_a_share_reaches_as_far_on_the_scale_of_log_odds():
+    logit = np.log(4.0) + np.array([-1.0, 1.0] * 500)
+    drawn = 1 / (1 + np.exp(-logit))
+    low, high = share_interval(0.8, drawn, 50.0, 10, 0.95)
+    assert np.log(low / (1 - low)) == pytest.approx(np.log(4) - 2.3845, abs=1e-3)
+    assert np.log(high / (1 - high)) == pytest.approx(np.log(4) + 2.3845, abs=1e-3)
+
+
+def test_a_perfect_area_has_no_interval_and_a_few_perfect_draws_are_no_certainty():
+    assert share_interval(1.0, np.ones(100), 5.0, 20, 0.95) is None
+    assert share_interval(0.0, np.zeros(100), 5.0, 20, 0.95) is None
+    low, high = share_interval(0.9, np.r_[np.full(60, 0.85), np.ones(40)], 9.0, 20, 0.95)
+    assert 0.5 < low < 0.9 < high < 1.0
+
+
+EVERY_BLOCK = np.ones(12)
+ONE_BLOCK = np.r_[1.0, np.zeros(11)]
+
+
+def drawn_weights(blocks=12, draws=400):
+    rng = np.random.default_rng(0)
+    return rng.multinomial(blocks, np.full(blocks, 1 / blocks), draws)
+
+
+def test_no_false_alarm_is_not_taken_for_certainty():
+    none = Ratio(0 * EVERY_BLOCK, 5 * EVERY_BLOCK, 1.0)
+    low, high = ratio_interval(none, drawn_weights(), 0.95)
+    assert low == 0.0
+    # 60 events, no false alarm: 1 - .025 ** (1 / 60) = .0596 of all, odds .0634.
+    assert high == pytest.approx(0.0634, abs=1e-4)
+
+
+def test_all_events_caught_or_none_get_the_exact_interval():
+    every = Ratio(5 * EVERY_BLOCK, 0 * EVERY_BLOCK)
+    none = Ratio(0 * EVERY_BLOCK, 5 * EVERY_BLOCK)
+    assert ratio_interval(every, drawn_weights(), 0.95) == clopper_pearson(60, 60, 0.95)
+    assert ratio_interval(none, drawn_weights(), 0.95) == clopper_pearson(0, 60, 0.95)
+
+
+def test_a_single_false_alarm_gives_a_wide_interval_above_zero_that_holds_it():
+    low, high = ratio_interval(Ratio(ONE_BLOCK, 5 * EVERY_BLOCK, 1.0), drawn_weights(), 0.95)
+    assert 0 < low < 1 / 60 < high < 0.5
+
+
+def test_a_rate_is_scaled_at_both_ends():
+    above, below = np.arange(12.0), 100 * EVERY_BLOCK
+    once = ratio_interval(Ratio(above, below, 1.0), drawn_weights(), 0.95)
+    daily = ratio_interval(Ratio(above, below, 720.0), drawn_weights(), 0.95)
+    assert daily == pytest.approx([720 * limit for limit in once])
+
+
+def test_figures_without_events_alarms_or_positive_rows_have_no_interval():
+    counts, blocks, _ = run_tally()
+    nothing = np.zeros(blocks.count)
+    silent = replace(counts, caught=nothing, false_alarms=nothing)
+    found = intervals(silent, blocks, draws=200, confidence=0.95, seed=0)
+    assert found["alarm_precision"] is None
+    assert found["event_recall"][0] == 0.0 < found["event_recall"][1] < 0.1
+    assert found["false_alarms_per_day"][0] == 0.0 < found["false_alarms_per_day"][1] < 1.0
+    lonely = replace(silent, events=np.where(np.arange(blocks.count) == 3, 1.0, 0.0))
+    found = intervals(lonely, blocks, draws=200, confidence=0.95, seed=0)
+    assert found["event_recall"] is None  # a third of the draws have no event
+    assert found["false_alarms_per_event"] is None
+
+
+def test_every_ratio_is_the_figure_of_its_sums():
+    counts, _, _ = run_tally()
+    at = point(counts)
+    for name, ratio in ratios(counts).items():
+        assert ratio.of(ratio.above.sum(), ratio.below.sum()) == pytest.approx(at[name])
 
 
 @pytest.mark.parametrize(

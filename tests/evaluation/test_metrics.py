@@ -9,6 +9,7 @@ from rareevent.evaluation.metrics import (
     pr_points,
     reliability,
     row_metrics,
+    threshold_metrics,
 )
 from tests.evaluation.worlds import DAY, MINUTE, make_world
 
@@ -32,6 +33,47 @@ def test_row_metrics_of_six_rows_counted_by_hand():
     brier = (0.01 + 0.36 + 0.04 + 0.36 + 0.04) / 5
     assert found["brier"] == pytest.approx(brier)
     assert found["brier_skill"] == pytest.approx(1 - brier / (0.4 * 0.6))
+
+
+def test_figures_at_the_threshold_of_six_rows_counted_by_hand():
+    # Event at 5, horizon 2: targets 0 0 0 1 1; row 6 and 7 are censored.
+    world = make_world({"a": range(8)}, [("a", 5)], horizon=2)
+    scored = world.scored(probability=[0.1, 0.6, 0.2, 0.4, 0.8, 0.0, 0.9, 0.9])
+    found = threshold_metrics(scored, 0.6)
+    # One of two positives and one of three negatives reach .6.
+    assert found["sensitivity"] == pytest.approx(1 / 2)
+    assert found["specificity"] == pytest.approx(2 / 3)
+    assert found["geometric_mean"] == pytest.approx((1 / 2 * 2 / 3) ** 0.5)
+    assert found["index_balanced_accuracy"] == pytest.approx((1 + 0.1 * (1 / 2 - 2 / 3)) / 3)
+    none = threshold_metrics(scored.take(scored.target < 0), 0.5)
+    assert none == {
+        "sensitivity": None,
+        "specificity": None,
+        "geometric_mean": None,
+        "index_balanced_accuracy": None,
+    }
+
+
+@pytest.mark.parametrize("threshold", [0.2, 0.5, 0.8, 2.0])
+def test_figures_at_the_threshold_are_imbalanced_learns(threshold):
+    from imblearn import metrics
+
+    rng = np.random.default_rng(0)
+    rows = list(range(0, 4_000, 2))
+    world = make_world({"a": rows}, [("a", t) for t in range(81, 4_000, 80)], horizon=12)
+    scored = world.scored(probability=rng.random(len(rows)) ** 2)
+    known = scored.target >= 0
+    pair = scored.target[known] == 1, scored.probability[known] >= threshold
+    how = {"pos_label": True, "average": "binary"}
+    balanced = metrics.make_index_balanced_accuracy(alpha=0.1, squared=True)
+    assert threshold_metrics(scored, threshold) == pytest.approx(
+        {
+            "sensitivity": metrics.sensitivity_score(*pair, **how),
+            "specificity": metrics.specificity_score(*pair, **how),
+            "geometric_mean": metrics.geometric_mean_score(*pair, **how),
+            "index_balanced_accuracy": balanced(metrics.geometric_mean_score)(*pair, **how),
+        }
+    )
 
 
 def test_alarm_metrics_of_two_assets_counted_by_hand():

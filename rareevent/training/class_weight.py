@@ -8,11 +8,13 @@ from typing import Literal
 import numpy as np
 
 from rareevent.errors import ConfigError
-from rareevent.ingestion.frame import Float32, Int8
+from rareevent.ingestion.frame import Float32, Float64, Int8
 
 
 def class_weights(
-    targets: Int8, rule: Literal["balanced", "none"] | Mapping[int, float]
+    targets: Int8,
+    rule: Literal["balanced", "none"] | Mapping[int, float],
+    seen: Float64 | None = None,
 ) -> Float32:
     """Weights of a negative and of a positive window, for every head.
 
@@ -22,6 +24,7 @@ def class_weights(
     rule : "balanced" gives both classes of a head the same total, n / (2 n_class) each, as
         scikit-learn does; "none" counts every window once; a mapping gives the weights of the
         classes 0 and 1, 1.0 where it is silent
+    seen : float64 [m], how often training shows each window; None means once
 
     Returns
     -------
@@ -38,10 +41,11 @@ def class_weights(
     >>> class_weights(np.array([[0], [0], [0], [1], [0]], np.int8), "balanced").tolist()
     [[0.625, 2.5]]
     """
-    counts = np.stack([(targets == 0).sum(axis=0), (targets == 1).sum(axis=0)], axis=1)
+    seen = np.ones(len(targets)) if seen is None else seen
+    counts = np.stack([seen @ (targets == 0), seen @ (targets == 1)], axis=1)
     both = (counts > 0).all(axis=1, keepdims=True)
     if rule == "balanced":
-        weights = counts.sum(axis=1, keepdims=True) / (2 * np.maximum(counts, 1))
+        weights = counts.sum(axis=1, keepdims=True) / (2 * np.where(counts > 0, counts, 1))
     elif rule == "none":
         weights = np.ones(counts.shape)
     else:

@@ -33,6 +33,14 @@ def test_a_mapping_is_taken_as_it_is_and_silence_means_one():
     assert class_weights(targets, {0: 0.5, 1: 2.0}).tolist() == [[0.5, 2.0]]
 
 
+def test_windows_that_training_shows_more_often_count_as_often_in_balanced():
+    targets = np.array([[0], [0], [0], [1]], np.int8)
+
+    weights = class_weights(targets, "balanced", seen=np.array([1.0, 1.0, 1.0, 3.0]))
+
+    assert weights.tolist() == [[1.0, 1.0]]
+
+
 @pytest.mark.parametrize("rule", ["balanced", "none", {1: 5.0}])
 def test_a_head_with_one_class_gets_no_weight(rule):
     targets = np.array([[0, 0, -1], [1, 0, 1]], np.int8)

@@ -12,8 +12,12 @@ activation (tanh unless chosen otherwise) and ∘ the product by element:
     h_t = o_t ∘ φ(c_t)                        output
 
 A layer stores W, U, b side by side in Keras' order i, f, c̃, o. The next layer's x_t is this
-layer's h_t; the logits are the head on the last layer's last h, plus, where there is a skip, a
-linear map of the window's last row.
+layer's h_t; the logits are the head on the last layer's last h (or, flattened, on its h at all
+steps), plus, where there is a skip, a linear map of the window's last row. A network that reads in
+both directions has a second set of weights per layer, for which t counts from the window's last
+row to its first; both outputs at a row, side by side, are the next layer's input, and the head
+reads each direction where it ends. Its layers run one after the other (`both_ways`), the others
+step by step through all layers (`loop`).
 
 What makes it fast: the first layer's W x_t (behind the linear projection, where there is one)
 is computed once for each row of a block, not once for each window that holds the row; arrays
@@ -31,17 +35,33 @@ import numpy as np
 from rareevent.errors import ModelError
 from rareevent.ingestion.frame import Float32
 from rareevent.lstm.blocks import WINDOWS_PER_BLOCK, blocks
+from rareevent.lstm.both_ways import BothWays
 from rareevent.lstm.loop import Loop
 from rareevent.lstm.network import ACTIVATIONS, LSTMLayer, Network, layer_parameters
 from rareevent.lstm.threads import one_blas_thread
 from rareevent.windowing.temporalize import Windows
 
-__all__ = ["ACTIVATIONS", "Gates", "LSTMLayer", "Network", "forward", "gates", "layer_parameters"]
+__all__ = [
+    "ACTIVATIONS",
+    "Gates",
+    "LSTMLayer",
+    "Network",
+    "as_windows",
+    "check_fit",
+    "forward",
+    "forward_values",
+    "gates",
+    "layer_parameters",
+]
 
 
 @dataclass(frozen=True)
 class Gates:
-    """One layer at work: float32 [windows, lookback, m] each, oldest step first."""
+    """One layer at work: float32 [windows, lookback, m] each, oldest step first.
+
+    Where a network reads in both directions, the m are the forward units, then the reverse ones,
+    each at the row that it was reading.
+    """
 
     input: Float32
     forget: Float32
@@ -67,18 +87,61 @@ def forward(network: Network, windows: Windows, block: int = WINDOWS_PER_BLOCK) 
     Raises
     ------
     ModelError
-        When the rows have another number of columns than the network was trained on.
+        When the rows have another number of columns, or the windows another lookback, than the
+        network was trained on.
     """
-    _check_channels(network, windows)
+    check_fit(network, windows.rows.shape[1], windows.lookback)
     windows, order = _by_last_row(windows)
     logits = np.empty((len(windows), network.heads), np.float32)
-    loop = Loop(network)
+    loop = _loop(network)
     with one_blas_thread():
-        for part, layout in blocks(windows, block):
+        for part, layout in blocks(windows, loop.most_windows(windows.lookback, block)):
             for _ in loop.steps(windows.rows, layout):
                 pass
             logits[part if order is None else order[part]] = loop.logits(layout)
     return logits
+
+
+def forward_values(network: Network, values: Float32) -> Float32:
+    """Logits of windows that are given element by element, and need not be rows of any matrix.
+
+    What an explanation asks about: a window with a sensor taken out, or half way to another one.
+
+    Parameters
+    ----------
+    network : Network
+    values : float32 [k, lookback, c]
+
+    Returns
+    -------
+    float32 [k, heads]
+
+    Raises
+    ------
+    ModelError
+        When the values are no windows of the network.
+    """
+    return forward(network, as_windows(network, values))
+
+
+def as_windows(network: Network, values: Float32) -> Windows:
+    """Windows [k, lookback, c], given element by element, over a matrix of their own rows.
+
+    Raises
+    ------
+    ModelError
+        When the values are no windows of the network.
+    """
+    values = np.asarray(values, np.float32)
+    if values.ndim != 3 or values.shape[1] == 0:
+        raise ModelError(
+            f"windows given by value must have shape [k, lookback, {network.channels}]; received"
+            f" {values.shape}"
+        )
+    count, lookback, channels = values.shape
+    check_fit(network, channels, lookback)
+    starts = np.arange(count, dtype=np.int64) * lookback
+    return Windows(values.reshape(-1, channels), starts, starts + lookback - 1, lookback)
 
 
 def gates(network: Network, windows: Windows) -> tuple[Gates, ...]:
@@ -89,28 +152,48 @@ def gates(network: Network, windows: Windows) -> tuple[Gates, ...]:
     Raises
     ------
     ModelError
-        When the rows have another number of columns than the network was trained on.
+        When the rows have another number of columns, or the windows another lookback, than the
+        network was trained on.
     """
-    _check_channels(network, windows)
+    check_fit(network, windows.rows.shape[1], windows.lookback)
     windows, order = _by_last_row(windows)
     order = np.arange(len(windows)) if order is None else order
     shape = (6, len(windows), windows.lookback)
-    seen = [np.empty((*shape, layer.units), np.float32) for layer in network.layers]
-    loop = Loop(network)
+    seen = [np.empty((*shape, outputs), np.float32) for outputs in network.outputs]
+    loop = _loop(network)
     with one_blas_thread():
-        for part, layout in blocks(windows):
-            for step, number, switches, state, hidden in loop.steps(windows.rows, layout):
-                i, f, o, candidate = switches
-                for place, array in enumerate((i, f, candidate, o, state, hidden)):
-                    seen[number][place, order[part], step] = array[:, layout.keep].T
+        most = loop.most_windows(windows.lookback, WINDOWS_PER_BLOCK)
+        for part, layout in blocks(windows, most):
+            for cell in loop.steps(windows.rows, layout):
+                i, f, o, candidate = cell.gates
+                for place, array in enumerate((i, f, candidate, o, cell.state, cell.hidden)):
+                    target = seen[cell.layer][place][:, cell.step, cell.part]
+                    target[order[part]] = array[:, layout.keep].T
     return tuple(Gates(*arrays) for arrays in seen)
 
 
-def _check_channels(network: Network, windows: Windows) -> None:
-    if windows.rows.shape[1] != network.channels:
+def _loop(network: Network) -> Loop | BothWays:
+    return BothWays(network) if network.reverse else Loop(network)
+
+
+def check_fit(network: Network, channels: int, lookback: int) -> None:
+    """Refuse windows that are not the network's.
+
+    Raises
+    ------
+    ModelError
+        When the channels are not those it reads, or a head that reads every step meets another
+        number of them.
+    """
+    if channels != network.channels:
         raise ModelError(
             f"the network reads {network.channels} channels; received rows with"
-            f" {windows.rows.shape[1]}: encode them with the encoder of the same bundle"
+            f" {channels}: encode them with the encoder of the same bundle"
+        )
+    if network.head_steps not in (1, lookback):
+        raise ModelError(
+            f"the network's head reads windows of {network.head_steps} rows; received a lookback of"
+            f" {lookback}: use the lookback of the same bundle"
         )
 
 

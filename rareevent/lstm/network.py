@@ -9,8 +9,9 @@ import numpy as np
 
 from rareevent.errors import ModelError
 from rareevent.ingestion.frame import Float32
+from rareevent.lstm.activations import ACTIVATIONS
 
-ACTIVATIONS = ("tanh", "relu", "elu", "selu", "softsign", "linear")
+_REVERSE = "_reverse"
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,12 @@ class Network:
     projection : (float32 [c, q], float32 [q]) kernel and bias, or None
     layers : LSTMLayer, first to last
     skip : float32 [c, H], straight from a window's last row to the logits, or None
-    head_kernel : float32 [m, H], from the last layer's last output to the logits
+    head_kernel : float32 [s * o, H], to the logits from the last layer's o outputs, where it
+        ended (s = 1) or at all s = lookback steps, the oldest first
     head_bias : float32 [H]
+    reverse : LSTMLayer, as many as `layers`: those that read the window from its last row to
+        its first, beside them; empty where the network reads in one direction. A layer's outputs
+        at a step are then those of both, and a direction ends at the last row it reads.
     """
 
     projection: tuple[Float32, Float32] | None
@@ -54,6 +59,7 @@ class Network:
     skip: Float32 | None
     head_kernel: Float32
     head_bias: Float32
+    reverse: tuple[LSTMLayer, ...] = ()
 
     @property
     def channels(self) -> int:
@@ -66,6 +72,17 @@ class Network:
         """Logits per window, H."""
         return self.head_bias.shape[0]
 
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        """What each layer gives at a step: its units, those of both directions together."""
+        back = [layer.units for layer in self.reverse] or [0] * len(self.layers)
+        return tuple(f.units + b for f, b in zip(self.layers, back, strict=True))
+
+    @property
+    def head_steps(self) -> int:
+        """Steps of a window that the head reads: 1, or the lookback it was trained with."""
+        return self.head_kernel.shape[0] // self.outputs[-1]
+
     def to_arrays(self) -> dict[str, Float32]:
         """The weights by name, for `numpy.savez`; `from_arrays` takes them back."""
         arrays = {"head.kernel": self.head_kernel, "head.bias": self.head_bias}
@@ -73,10 +90,11 @@ class Network:
             arrays["projection.kernel"], arrays["projection.bias"] = self.projection
         if self.skip is not None:
             arrays["skip.kernel"] = self.skip
-        for number, layer in enumerate(self.layers, start=1):
-            arrays[f"lstm_{number}.kernel"] = layer.kernel
-            arrays[f"lstm_{number}.recurrent"] = layer.recurrent
-            arrays[f"lstm_{number}.bias"] = layer.bias
+        for ending, layers in (("", self.layers), (_REVERSE, self.reverse)):
+            for number, layer in enumerate(layers, start=1):
+                arrays[f"lstm_{number}{ending}.kernel"] = layer.kernel
+                arrays[f"lstm_{number}{ending}.recurrent"] = layer.recurrent
+                arrays[f"lstm_{number}{ending}.bias"] = layer.bias
         return arrays
 
     @classmethod
@@ -96,11 +114,11 @@ class Network:
         if activation not in ACTIVATIONS:
             raise ModelError(f"activation must be one of {ACTIVATIONS}; received {activation!r}")
         left = {name: np.asarray(array, np.float32) for name, array in arrays.items()}
-        layers: list[LSTMLayer] = []
-        while f"lstm_{len(layers) + 1}.kernel" in left:
-            name = f"lstm_{len(layers) + 1}"
-            parts = (_pop(left, f"{name}.{part}") for part in ("kernel", "recurrent", "bias"))
-            layers.append(LSTMLayer(*parts, activation))
+        for name, array in left.items():
+            if array.size == 0 or array.ndim == 0:
+                raise ModelError(f"the network's {name!r} is empty; received {array.shape}")
+        layers = _pop_layers(left, "", activation)
+        reverse = _pop_layers(left, _REVERSE, activation)
         projection = None
         if "projection.kernel" in left:
             projection = (_pop(left, "projection.kernel"), _pop(left, "projection.bias"))
@@ -109,7 +127,7 @@ class Network:
         if left or not layers:
             problem = f"has unknown arrays {sorted(left)}" if left else "has no LSTM layer"
             raise ModelError(f"the network {problem}; save it again with this version")
-        network = cls(projection, tuple(layers), skip, *head)
+        network = cls(projection, layers, skip, *head, reverse)
         _check(network)
         return network
 
@@ -133,21 +151,22 @@ def _pop(arrays: dict[str, Float32], name: str) -> Float32:
     return arrays.pop(name)
 
 
+def _pop_layers(arrays: dict[str, Float32], ending: str, activation: str) -> tuple[LSTMLayer, ...]:
+    layers: list[LSTMLayer] = []
+    while f"lstm_{len(layers) + 1}{ending}.kernel" in arrays:
+        name = f"lstm_{len(layers) + 1}{ending}"
+        parts = (_pop(arrays, f"{name}.{part}") for part in ("kernel", "recurrent", "bias"))
+        layers.append(LSTMLayer(*parts, activation))
+    return tuple(layers)
+
+
 def _check(network: Network) -> None:
-    channels, heads = network.channels, network.heads
-    wanted: dict[str, tuple[int, ...]] = {}
-    inputs = channels
-    if network.projection is not None:
-        inputs = network.projection[1].shape[0]
-        wanted["projection.kernel"] = (channels, inputs)
-    for number, layer in enumerate(network.layers, start=1):
-        gates = 4 * layer.units
-        wanted[f"lstm_{number}.kernel"] = (inputs, gates)
-        wanted[f"lstm_{number}.recurrent"] = (layer.units, gates)
-        wanted[f"lstm_{number}.bias"] = (gates,)
-        inputs = layer.units
-    wanted["head.kernel"] = (inputs, heads)
-    wanted["skip.kernel"] = (channels, heads)
+    if network.reverse and len(network.reverse) != len(network.layers):
+        raise ModelError(
+            f"the network has {len(network.layers)} layers but {len(network.reverse)} that read"
+            " from the last row to the first; save it again with this version"
+        )
+    wanted = _shapes(network)
     for name, array in network.to_arrays().items():
         if name in wanted and array.shape != wanted[name]:
             raise ModelError(
@@ -155,3 +174,22 @@ def _check(network: Network) -> None:
             )
         if not np.isfinite(array).all():
             raise ModelError(f"the network's {name!r} holds values that are not finite")
+
+
+def _shapes(network: Network) -> dict[str, tuple[int, ...]]:
+    """Shapes that the arrays must have, given the first one, the units and the heads."""
+    channels, heads, inputs = network.channels, network.heads, network.channels
+    wanted: dict[str, tuple[int, ...]] = {}
+    if network.projection is not None:
+        inputs = network.projection[1].shape[0]
+        wanted["projection.kernel"] = (channels, inputs)
+    reads = (inputs, *network.outputs)
+    for ending, layers in (("", network.layers), (_REVERSE, network.reverse)):
+        for number, layer in enumerate(layers, start=1):
+            gates = 4 * layer.units
+            wanted[f"lstm_{number}{ending}.kernel"] = (reads[number - 1], gates)
+            wanted[f"lstm_{number}{ending}.recurrent"] = (layer.units, gates)
+            wanted[f"lstm_{number}{ending}.bias"] = (gates,)
+    wanted["head.kernel"] = (max(network.head_steps, 1) * reads[-1], heads)
+    wanted["skip.kernel"] = (channels, heads)
+    return wanted

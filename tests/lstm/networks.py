@@ -29,6 +29,38 @@ def draw_network(channels, units, *, heads=1, projection=None, skip=False, activ
     )
 
 
+def draw_variant(channels, units, *, both=False, head_steps=1, projection=None, activation="tanh"):
+    """As `draw_network`, reading in both directions, with a head over several steps, or both."""
+    one_way = draw_network(channels, units, projection=projection, activation=activation)
+    rng = np.random.default_rng(7 * channels + head_steps)
+
+    def draw(*shape):
+        return (rng.standard_normal(shape) / np.sqrt(shape[0])).astype(np.float32)
+
+    def layers():
+        drawn, inputs = [], projection or channels
+        for m in units:
+            drawn.append(LSTMLayer(draw(inputs, 4 * m), draw(m, 4 * m), draw(4 * m), activation))
+            inputs = 2 * m if both else m
+        return tuple(drawn)
+
+    return Network(
+        projection=one_way.projection,
+        layers=layers(),
+        skip=draw(channels, 1),
+        head_kernel=draw(head_steps * units[-1] * (2 if both else 1), 1),
+        head_bias=draw(1),
+        reverse=layers() if both else (),
+    )
+
+
+def disturbed(model):
+    """A Keras model with every weight, biases and the skip's zeros too, moved at random."""
+    rng = np.random.default_rng(5)
+    model.set_weights([w + 0.3 * rng.standard_normal(w.shape) for w in model.get_weights()])
+    return model
+
+
 def draw_windows(segment_lengths, channels, lookback, seed=0):
     """A window ending at every row of segments that lie one after the other."""
     lengths = np.asarray(segment_lengths)

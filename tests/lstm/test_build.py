@@ -13,16 +13,9 @@ from rareevent.errors import ConfigError
 from rareevent.lstm.backend import import_keras
 from rareevent.lstm.build import build_stacked_lstm, network_from_keras, training_loop
 from rareevent.lstm.cell import forward, layer_parameters
-from tests.lstm.networks import draw_windows
+from tests.lstm.networks import disturbed, draw_windows
 
 ROOT = Path(__file__).parents[2]
-
-
-def disturbed(model):
-    """The model with every weight, biases and the skip's zeros too, moved at random."""
-    rng = np.random.default_rng(5)
-    model.set_weights([w + 0.3 * rng.standard_normal(w.shape) for w in model.get_weights()])
-    return model
 
 
 @pytest.mark.parametrize(

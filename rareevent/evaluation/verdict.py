@@ -1,12 +1,15 @@
-"""The comparisons in words: better, worse, or not to be told apart."""
+"""The comparisons in words: better, worse, not to be told apart, or no skill to compare."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from rareevent.evaluation.compare import Comparison, Word
+from rareevent.evaluation.skill import Skill
+
+Outcome = Literal["no_skill", "better", "worse", "cannot_be_told_apart"]
 
 HEADLINES = ("event_recall", "pr_auc")
 _TITLES = {"event_recall": "event recall", "pr_auc": "PR-AUC"}
@@ -26,16 +29,25 @@ class Verdict:
     words : name of the other model -> metric of `HEADLINES` -> word
     sentence : the answer in one sentence
     details : one sentence per other model, with figures
+    outcome : the answer in one word, for machines. "better": than every other model, in one of
+        `HEADLINES` at least, and worse in none. "worse": so than one of them. "no_skill": the
+        best of all models cannot be told from chance. Else "cannot_be_told_apart".
     """
 
     words: Mapping[str, Mapping[str, Word]]
     sentence: str
     details: tuple[str, ...]
+    outcome: Outcome = "cannot_be_told_apart"
 
     def to_json(self) -> dict[str, Any]:
         """The verdict as plain data."""
         words = {name: dict(by_metric) for name, by_metric in self.words.items()}
-        return {"words": words, "sentence": self.sentence, "details": list(self.details)}
+        return {
+            "outcome": self.outcome,
+            "words": words,
+            "sentence": self.sentence,
+            "details": list(self.details),
+        }
 
 
 def give_verdict(comparisons: Mapping[str, Comparison], model: str = "the LSTM") -> Verdict:
@@ -51,7 +63,41 @@ def give_verdict(comparisons: Mapping[str, Comparison], model: str = "the LSTM")
         for name, comparison in comparisons.items()
     }
     details = tuple(_detail(model, name, comparison) for name, comparison in comparisons.items())
-    return Verdict(words, _sentence(model, words, comparisons), details)
+    return Verdict(words, _sentence(model, words, comparisons), details, _outcome(words))
+
+
+def with_skill(verdict: Verdict, skill: Skill) -> Verdict:
+    """The verdict, unless no model has skill: then there is nothing to compare."""
+    if skill.has_skill:
+        return verdict
+    return replace(verdict, sentence=_no_skill_sentence(skill), outcome="no_skill")
+
+
+def _no_skill_sentence(skill: Skill) -> str:
+    said = (
+        "There is no evidence that these events can be predicted from these sensors at this horizon"
+    )
+    if skill.p_value is None:
+        return f"{said}: no event lies in the rows that could show it."
+    share = f"{skill.p_value:.0%}" if skill.p_value >= 0.1 else f"{skill.p_value:.1%}"
+    return (
+        f"{said}: at {share} of {skill.shifts:,} shifts of the events in time some model does as"
+        f" well as the best one does here, and up to {skill.alpha:.0%} would have been believed."
+    )
+
+
+def _outcome(words: Mapping[str, Mapping[str, Word]]) -> Outcome:
+    found = [_against(set(by_metric.values())) for by_metric in words.values()]
+    if "worse" in found:
+        return "worse"
+    return "better" if found and set(found) == {"better"} else "cannot_be_told_apart"
+
+
+def _against(said: set[Word]) -> Word:
+    """Against one model: better in one metric and worse in the other is neither."""
+    if "better" in said and "worse" not in said:
+        return "better"
+    return "worse" if "worse" in said and "better" not in said else "cannot be told apart"
 
 
 def _sentence(

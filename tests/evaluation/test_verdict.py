@@ -189,3 +189,19 @@ def test_comparison_and_verdict_are_plain_data():
     found = difference_of(good, noise, *rest)
     json.dumps(found.to_json(), allow_nan=False)
     json.dumps(give_verdict({"noise": found}).to_json(), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("comparisons", "outcome"),
+    [
+        ({}, "cannot_be_told_apart"),
+        ({"a": comparison(SAME, SAME)}, "cannot_be_told_apart"),
+        ({"a": comparison(SAME, BETTER)}, "better"),
+        ({"a": comparison(BETTER, BETTER), "b": comparison(SAME, SAME)}, "cannot_be_told_apart"),
+        ({"a": comparison(BETTER, BETTER), "b": comparison(SAME, WORSE)}, "worse"),
+        ({"a": comparison(BETTER, WORSE)}, "cannot_be_told_apart"),
+    ],
+)
+def test_the_verdict_is_one_word_too(comparisons, outcome):
+    assert give_verdict(comparisons).outcome == outcome
+    assert give_verdict(comparisons).to_json()["outcome"] == outcome

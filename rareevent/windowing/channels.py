@@ -122,3 +122,23 @@ def _shifted(block: Float64, rows: int) -> Float64:
     out = np.zeros_like(block)
     out[:, rows:] = block[:, : max(block.shape[1] - rows, 0)]
     return out
+
+
+def surprise_memory(read: int, lookback: int, window: int) -> int:
+    """Rows before a row that its surprise reads.
+
+    The oldest row of the trailing mean was forecast from `lookback` rows before it, whose
+    channels read up to `read` rows more.
+
+    Parameters
+    ----------
+    read : rows before a row that the channels read from which the forecast is made
+    lookback : rows that a forecast reads
+    window : rows of the trailing mean
+
+    Examples
+    --------
+    >>> surprise_memory(read=19, lookback=10, window=5)
+    33
+    """
+    return window - 1 + lookback + read

@@ -13,7 +13,13 @@ import numpy as np
 from rareevent.config import ChannelsStage
 from rareevent.errors import DataError
 from rareevent.ingestion.frame import Bool, Float32, Float64, Int64, SensorFrame
-from rareevent.windowing.channels import LARGEST_READING, change, fill_forward, trailing_deviation
+from rareevent.windowing.channels import (
+    LARGEST_READING,
+    change,
+    fill_forward,
+    surprise_memory,
+    trailing_deviation,
+)
 from rareevent.windowing.drift import choose_channels
 from rareevent.windowing.scale import Scaler, fit_scaler
 
@@ -121,7 +127,11 @@ class RowEncoder:
 def channel_memory(stage: ChannelsStage) -> int:
     """Rows before a row that its channels may read, whatever `auto` will choose."""
     use = ("change", "volatility") if stage.use == "auto" else stage.use
-    return _memory(use, stage.change_lags, stage.volatility_windows)
+    read = _memory(use, stage.change_lags, stage.volatility_windows)
+    if not stage.surprise:
+        return read
+    # A forecaster reads, and foretells, changes by one row, whichever other channels there are.
+    return surprise_memory(max(read, 1), stage.surprise.lookback, stage.surprise.window)
 
 
 def _memory(use: tuple[str, ...], lags: tuple[int, ...], windows: tuple[int, ...]) -> int:

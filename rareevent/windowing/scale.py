@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -13,6 +14,10 @@ from rareevent.ingestion.frame import Float32, Float64
 # Knots of the rank-to-normal map, evenly spaced in normal scores so that tails are resolved;
 # beyond +-3.2 lies 0.14 % of training rows, where ranks are too few to tell apart.
 _Z = np.linspace(-3.2, 3.2, 65)
+# Cells of a lookup table, and comparisons after it, up to which it beats a binary search.
+_CELLS, _MOST_STEPS = 1024, 8
+# Knots that span less leave no room to divide by it.
+_SMALLEST_SPREAD = 1e-290
 
 
 def _normal_cdf(z: Float64) -> Float64:
@@ -43,9 +48,13 @@ class Scaler:
     def apply(self, block: Float64) -> Float32:
         """Scaled channels, float32 [c, b], of unscaled ones, float64 [c, b]."""
         out = np.empty(block.shape, np.float32)
-        for channel, (knots, scores) in enumerate(zip(self.knots, self.scores, strict=True)):
-            out[channel] = np.interp(block[channel], knots, scores)
+        for channel, pieces in enumerate(self._pieces):
+            out[channel] = pieces.apply(block[channel])
         return out
+
+    @cached_property
+    def _pieces(self) -> tuple[_Pieces, ...]:
+        return tuple(_pieces(k, s) for k, s in zip(self.knots, self.scores, strict=True))
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Plain arrays: all knots and scores end to end, and each channel's number of them."""
@@ -66,8 +75,72 @@ class Scaler:
         )
 
 
+@dataclass(frozen=True)
+class _Pieces:
+    """A piecewise linear map made ready for many values.
+
+    A binary search takes a branch at every step that no processor can foresee. Even cells over
+    the knots' range say at which piece to begin, and as many comparisons as the fullest cell
+    holds knots lead to the piece itself.
+
+    Attributes
+    ----------
+    knots, scores : float64 [q]
+    slopes : float64 [q - 1]
+    first : intp [cells], a piece that begins at or before any value in the cell
+    steps : most pieces that a value can lie beyond it; None where the knots are too uneven
+    """
+
+    knots: Float64
+    scores: Float64
+    slopes: Float64
+    first: np.ndarray
+    steps: int | None
+
+    def apply(self, values: Float64) -> Float64:
+        """Scores of some values, float64 [b]."""
+        if self.steps is None:
+            return np.interp(values, self.knots, self.scores)
+        low, high = self.knots[0], self.knots[-1]
+        inside = np.minimum(np.maximum(values, low), high)
+        piece = self.first[((inside - low) * (_CELLS / (high - low))).astype(np.intp)]
+        for _ in range(self.steps):
+            piece += inside >= self._next[piece]
+        inside -= self.knots[piece]
+        inside *= self.slopes[piece]
+        inside += self.scores[piece]
+        return inside
+
+    @cached_property
+    def _next(self) -> Float64:
+        return np.append(self.knots[1:-1], np.inf)
+
+
+def _pieces(knots: Float64, scores: Float64) -> _Pieces:
+    spread = float(knots[-1] - knots[0])
+    if not _SMALLEST_SPREAD < spread < np.inf:
+        return _Pieces(knots, scores, np.zeros(0), np.zeros(0, np.intp), None)
+    # Two knots may lie so close that a slope has no number: there the map is a step.
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        slopes = np.diff(scores) / np.diff(knots)
+    slopes = np.where(np.isfinite(slopes), slopes, 0.0)
+    # The last cell holds the last knot alone. Cells overlap a little: a value near an edge may be
+    # rounded to either side of it.
+    edges = knots[0] + spread * np.arange(_CELLS + 2) / _CELLS
+    slack = (edges[1] - edges[0]) / 16
+    first = np.searchsorted(knots[1:-1], edges[:-1] - slack, side="right")
+    beyond = np.searchsorted(knots[1:-1], edges[1:] + slack, side="right")
+    most = int((beyond - first).max())
+    return _Pieces(knots, scores, slopes, first, most if most <= _MOST_STEPS else None)
+
+
 def fit_scaler(
-    sample: Float64, kind: Literal["quantile", "standard"], clip: float, as_is: np.ndarray
+    sample: Float64,
+    kind: Literal["quantile", "standard"],
+    clip: float,
+    as_is: np.ndarray,
+    *,
+    steepest: float | None = None,
 ) -> Scaler:
     """Learn the map of every channel.
 
@@ -77,6 +150,8 @@ def fit_scaler(
     kind : see `Scaler`
     clip : largest absolute scaled value
     as_is : bool [c], channels that are flags already and stay as they are
+    steepest : largest slope of a map, so that what is computed in single precision does not have
+        its last digits magnified; None bounds nothing
 
     Examples
     --------
@@ -93,7 +168,17 @@ def fit_scaler(
         (np.array([0.0, 1.0]), np.array([0.0, 1.0])) if flag else learn(column, clip)
         for column, flag in zip(sample.T, as_is, strict=True)
     ]
+    if steepest is not None:
+        maps = [_flattened(knots, scores, steepest) for knots, scores in maps]
     return Scaler(kind, tuple(k for k, _ in maps), tuple(s for _, s in maps))
+
+
+def _flattened(knots: Float64, scores: Float64, steepest: float) -> tuple[Float64, Float64]:
+    """The same map with slopes cut to `steepest`, holding on to the score nearest to zero."""
+    rises = np.minimum(np.diff(scores), steepest * np.diff(knots))
+    climbed = np.concatenate([[0.0], np.cumsum(rises)])
+    middle = int(np.argmin(np.abs(scores)))
+    return knots, climbed - climbed[middle] + scores[middle]
 
 
 def _rank_to_normal(column: Float64, clip: float) -> tuple[Float64, Float64]:

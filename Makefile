@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 SCORE_VENV ?= .venv-score
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-score demo test test-slow lint bench ui lock clean
+.PHONY: help setup setup-score demo test test-slow lint bench benchmark-quality ui lock clean
 
 help:  ## say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ lint: setup  ## ruff and import-linter
 
 bench: setup  ## print how fast, against what one would otherwise do
 	$(BIN)/python -m tests.benchmarks
+
+benchmark-quality: setup  ## print how good, on every data set at hand (minutes; goes on after a kill)
+	@$(BIN)/python -m tests.benchmarks.quality
 
 ui: setup  ## the MLflow UI on 127.0.0.1 over mlruns/
 	@$(BIN)/rareevent ui

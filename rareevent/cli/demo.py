@@ -33,7 +33,7 @@ def command(output: str, seed: int, as_json: bool) -> None:
     from rareevent.cli.tables import headline_table
 
     stdout_console().print(headline_table(result.trained))
-    click.echo(result.trained.verdict)
+    click.echo(result.trained.verdict_sentence)
     week = result.unseen.evaluation.metrics
     click.echo(
         f"In the week after, {result.scored.rows_scored:,} rows were batch-scored:"
@@ -49,7 +49,7 @@ def _next_steps(folder: str, run_id: str) -> list[tuple[str, str]]:
     return [
         ("read the report", f"rareevent report {run_id} -o report.html"),
         ("compare runs in MLflow", "rareevent ui"),
-        ("look at the scores", f"{folder}/scores/scores.parquet"),
+        ("look at the scores", f"{folder}/scores/scores"),
         ("change a setting", f"rareevent train {folder}/pipeline.yaml --set window.lookback=12"),
         ("bring your own data", "README.md, section 'Your own data'"),
     ]

@@ -32,8 +32,8 @@ def parse_exclusions(
     stretches = []
     for number, stretch in enumerate(stage.exclude):
         key = f"ingest.exclude.{number}"
-        first = _bound(stretch.start, f"{key}.from", stage, clock)
-        last = _bound(stretch.end, f"{key}.to", stage, clock)
+        first = read_bound(stretch.start, f"{key}.from", stage, clock)
+        last = read_bound(stretch.end, f"{key}.to", stage, clock)
         if last < first:
             raise ConfigError(f"{key}: 'to' lies before 'from': {stretch.start}, {stretch.end}")
         if stretch.asset is not None and stretch.asset not in code_of:
@@ -43,7 +43,14 @@ def parse_exclusions(
     return stretches
 
 
-def _bound(value: int | str, key: str, stage: Ingest, clock: Clock) -> int:
+def read_bound(value: int | str, key: str, stage: Ingest, clock: Clock) -> int:
+    """A moment that a setting gives, in ticks, read as the rows' times are.
+
+    Raises
+    ------
+    ConfigError
+        When it cannot be read, or counts time otherwise than the rows do.
+    """
     place = Place(key, lambda row: key)
     try:
         times = read_times_like(pa.chunked_array([[value]]), stage.time_format, (), place)

@@ -47,7 +47,11 @@ def read_names(path: Path, stage: Ingest) -> tuple[str, ...]:
 
 
 def read_batches(
-    path: Path, stage: Ingest, wanted: Sequence[str], report: Report
+    path: Path,
+    stage: Ingest,
+    wanted: Sequence[str],
+    report: Report,
+    on_broken: Report | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """The wanted columns of a file, in that order, batch by batch.
 
@@ -57,6 +61,7 @@ def read_batches(
     stage : how CSV files are written (separator, header, missing markers)
     wanted : names as `read_names` gives them
     report : called with a line on what is wrong with the file's rows
+    on_broken : called instead with the text of each row that does not have the header's fields
 
     Raises
     ------
@@ -68,7 +73,7 @@ def read_batches(
     picked = [raw[names.index(name)] for name in wanted]
     read = _parquet_batches if file_kind(path) == "parquet" else _csv_batches
     try:
-        for batch in read(path, stage, picked, report):
+        for batch in read(path, stage, picked, report, on_broken):
             yield pa.RecordBatch.from_arrays(batch.columns, names=list(wanted))
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _unreadable(path, error) from None
@@ -95,7 +100,7 @@ def _unreadable(path: Path, error: Exception) -> DataError:
 
 
 def _parquet_batches(
-    path: Path, stage: Ingest, names: list[str], report: Report
+    path: Path, stage: Ingest, names: list[str], report: Report, on_broken: Report | None
 ) -> Iterator[pa.RecordBatch]:
     # Without these two, whole row groups of compressed columns wait in memory.
     with pq.ParquetFile(path, pre_buffer=False, buffer_size=_PARQUET_BUFFER) as file:
@@ -104,12 +109,15 @@ def _parquet_batches(
 
 
 def _csv_batches(
-    path: Path, stage: Ingest, names: list[str], report: Report
+    path: Path, stage: Ingest, names: list[str], report: Report, on_broken: Report | None
 ) -> Iterator[pa.RecordBatch]:
     broken: list[str] = []
     advice: set[str] = set()
 
     def note(row: pacsv.InvalidRow) -> str:
+        if on_broken is not None:
+            on_broken(row.text)
+            return "skip"
         broken.append(f"{row.actual_columns} of {row.expected_columns} in {row.text[:60]!r}")
         if row.text.count('"') % 2:
             advice.add("; a quote in it is not closed")

@@ -19,8 +19,8 @@ from rareevent.ingestion.table import RawTable
 MOST_LEVELS = 100
 _EXAMPLES = 5
 # 1,5 and 1.234,5, and 1,234 as well: which of them it is cannot be told.
-_COMMA = re.compile(r"[+-]?\d+([. ]\d{3})*,\d+([eE][+-]?\d+)?")
-_TRUTH = {"true": 1.0, "false": 0.0}
+COMMA_NUMBER = re.compile(r"[+-]?\d+([. ]\d{3})*,\d+([eE][+-]?\d+)?")
+TRUTH_WORDS = {"true": 1.0, "false": 0.0}
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,9 @@ def _kind(cells: Cells, declared: bool, learning: bool) -> str:
 
 def _with_truth_values(cells: Cells) -> Cells:
     """A column of true and false (in any case) as 1 and 0, like a typed column of truth values."""
-    if not cells.words or not all(word.lower() in _TRUTH for word in cells.words):
+    if not cells.words or not all(word.lower() in TRUTH_WORDS for word in cells.words):
         return cells
-    truth = np.array([_TRUTH[word.lower()] for word in cells.words])
+    truth = np.array([TRUTH_WORDS[word.lower()] for word in cells.words])
     word = cells.is_word()
     values = cells.values.copy()
     values[word] = truth[cells.codes[word]]
@@ -129,7 +129,7 @@ def _lookup(code: Mapping[str, int], names: list[str] | tuple[str, ...]) -> Int3
 def _has_commas(cells: Cells) -> bool:
     """Whether most words of a column are numbers with a comma."""
     counts = cells.word_counts()
-    with_comma = sum(count for word, count in counts if _COMMA.fullmatch(word))
+    with_comma = sum(count for word, count in counts if COMMA_NUMBER.fullmatch(word))
     return with_comma > sum(count for _, count in counts) / 2
 
 

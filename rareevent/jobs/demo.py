@@ -11,7 +11,7 @@ from rareevent.jobs.evaluate import EvaluationResult, evaluate_model
 from rareevent.jobs.progress import Progress, Quiet
 from rareevent.jobs.score import score
 from rareevent.jobs.train import TrainResult, train
-from rareevent.scoring.job import ScoreSummary
+from rareevent.scoring.job import ScoreOptions, ScoreSummary
 from rareevent.simulate import simulate
 from rareevent.tracking.home import Home
 
@@ -94,9 +94,10 @@ def demo(
     trained = train(config, home=home, progress=progress)
     unseen = folder / "unseen"
     days = str(unseen / "*.parquet")
-    scored = score(
-        trained.model_uri, days, folder / "scores", str(unseen / "events.csv"), home=home
-    )
+    # An earlier demo's model scored into the same folder: what it left is scored anew.
+    anew = ScoreOptions(reprocess=True)
+    feed = str(unseen / "events.csv")
+    scored = score(trained.model_uri, days, folder / "scores", feed, anew, home=home)
     judged = evaluate_model(
         trained.model_uri, _over(config, days, unseen / "events.csv"), home=home
     )

@@ -1,4 +1,4 @@
-"""What a scoring job reads: rows that fit the model, and what is known of events."""
+"""What a scoring job is asked to read: whether it fits the model, and what is known of events."""
 
 from __future__ import annotations
 
@@ -8,31 +8,14 @@ from pathlib import Path
 from rareevent.bundle import Bundle
 from rareevent.config import EventLog
 from rareevent.errors import DataError, ModelError
-from rareevent.ingestion import Quality, ingest_for_scoring
+from rareevent.ingestion.event_log import read_log
 from rareevent.ingestion.files import find_files
-from rareevent.ingestion.frame import SensorFrame
+from rareevent.ingestion.quality import Findings
 from rareevent.ingestion.readers import read_names
+from rareevent.ingestion.roles import roles_for_scoring
+from rareevent.scoring.carry import Reader
 
 _LISTED = 12
-
-
-def read_input(
-    bundle: Bundle, source: str | Path | Sequence[Path], events: str | Path | None
-) -> tuple[SensorFrame, Quality]:
-    """The rows to score, cut into segments by gaps and, where there is a feed, by its events.
-
-    Raises
-    ------
-    ModelError
-        When the input lacks columns that the model reads.
-    DataError
-        When the input or the feed cannot be read.
-    """
-    stage = bundle.config.ingest
-    files = find_files(source, "input")
-    check_columns(bundle, read_names(files[0], stage), str(files[0]))
-    feed = None if events is None else event_feed(bundle, events)
-    return ingest_for_scoring(stage, files, bundle.clock, bundle.needs, feed, bundle.event_delay)
 
 
 def check_columns(bundle: Bundle, names: Sequence[str], where: str) -> None:
@@ -54,6 +37,32 @@ def check_columns(bundle: Bundle, names: Sequence[str], where: str) -> None:
         f"{where}: does not fit the model: it lacks {_words(missing)}; the model needs {roles} and"
         f" {_words(bundle.needs)}; received {_words(names)}"
     )
+
+
+def open_reader(bundle: Bundle, names: Sequence[str], events: str | Path | None) -> Reader:
+    """All that reading an input with a model takes, its event feed included.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    names : columns of the input
+    events : file of known events, one row each
+
+    Raises
+    ------
+    DataError
+        When the feed cannot be read: one line for each reason.
+    """
+    stage = bundle.config.ingest
+    roles = roles_for_scoring(names, stage, bundle.needs, "the input")
+    stage = stage.model_copy(update={"time": roles.time})
+    if events is None:
+        return Reader(bundle, stage, roles)
+    found = Findings()
+    log = read_log(event_feed(bundle, events), stage, bundle.clock.kind, found)
+    if found.problems:
+        raise DataError("\n".join(found.problems))
+    return Reader(bundle, stage, roles, log)
 
 
 def event_feed(bundle: Bundle, path: str | Path) -> EventLog:

@@ -1,67 +1,80 @@
-"""The batch scoring job: files in, `scores.parquet` and `alarms.parquet` out."""
+"""The batch scoring job: files in, scores, alarms and rejected rows out, each file once."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from rareevent.bundle import Bundle
-from rareevent.ingestion import Quality
-from rareevent.ingestion.frame import SensorFrame
-from rareevent.scoring.engine import Scores, score_frame
-from rareevent.scoring.inputs import read_input
-from rareevent.scoring.output import (
-    ALARMS_FILE,
-    SCORES_FILE,
+from rareevent.errors import OutputError
+from rareevent.ingestion.exclusions import read_bound
+from rareevent.ingestion.files import find_files
+from rareevent.ingestion.readers import read_names
+from rareevent.scoring.carry import Continued
+from rareevent.scoring.folder import (
+    MANIFEST_FILE,
     check_apart,
+    check_fresh,
     output_folder,
-    row_batches,
-    row_schema,
-    write_rows,
+    state_lock,
 )
+from rareevent.scoring.inputs import check_columns, open_reader
+from rareevent.scoring.manifest import Job, commit_taking, start_over, waiting
+from rareevent.scoring.monitor import read_counts
+from rareevent.scoring.output import Format, settle
+from rareevent.scoring.pieces import take_file
+from rareevent.scoring.plan import InputFile, Plan, make_plan
+from rareevent.scoring.rescore import rescore_late
+from rareevent.scoring.state import read_late, read_seen, read_states
+from rareevent.scoring.store import (
+    Store,
+    check_owner,
+    empty_store,
+    identity,
+    is_anothers,
+    open_store,
+    write_about,
+)
+from rareevent.scoring.summary import ScoreSummary, Totals, summarise
+from rareevent.scoring.survey import survey_file
+from rareevent.scoring.take import Past, Source, Taking
 
-MERGED = "merged_duplicate"
+Step = Callable[[str, float, float, str], None]
+Watch = Callable[[Continued], None]
 
 
 @dataclass(frozen=True)
-class ScoreSummary:
-    """What a scoring job did.
+class Callbacks:
+    """What a job calls while it works, see `score_files`."""
+
+    step: Step
+    stop: Callable[[], bool]
+    watch: Watch
+
+
+@dataclass(frozen=True)
+class ScoreOptions:
+    """How a job goes about its work.
 
     Attributes
     ----------
+    state : database of manifest and states; None for `manifest.db` in the output
+    since : rows before this time warm up the states and are not written; None for all
+    format : of the output's files
+    reprocess : score late and corrected rows, and what a former bundle scored, anew
     model : what the model is known as
-    output : directory written
-    rows_read : rows of the input
-    rows_scored : rows written to scores.parquet
-    not_scored : reason -> rows; with `rows_scored` they add up to `rows_read`
-    assets, alarms : how many
-    events_known : events of the feed that concern these rows; None where there was no feed
-    first, last : time of the first and last scored row; None where none was scored
-    notes : what ingestion mended or found worth saying
-    seconds : duration
     """
 
-    model: str
-    output: str
-    rows_read: int
-    rows_scored: int
-    not_scored: Mapping[str, int]
-    assets: int
-    alarms: int
-    events_known: int | None
-    first: str | None
-    last: str | None
-    notes: tuple[str, ...]
-    seconds: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data, JSON-able."""
-        return {**asdict(self), "notes": list(self.notes)}
+    state: str | Path | None = None
+    since: int | str | None = None
+    format: Format = "parquet"
+    reprocess: bool = False
+    model: str = ""
 
 
 def score_files(
@@ -69,84 +82,178 @@ def score_files(
     source: str | Path | Sequence[Path],
     output: str | Path,
     events: str | Path | None = None,
+    options: ScoreOptions | None = None,
     *,
-    model: str = "",
+    step: Step = lambda task, done, total, detail: None,
+    stop: Callable[[], bool] = lambda: False,
+    watch: Watch = lambda done: None,
 ) -> ScoreSummary:
-    """Score every row of the input and replace the output.
+    """Score every file of the input that was not scored before, in the order of time.
 
     The input needs no label. Without an event feed only gaps cut segments; with one, an event
-    counts as known from its time plus the pipeline's `score.event_delay`.
+    counts as known from its time plus the pipeline's `score.event_delay`. Each asset's last rows
+    and alarm state are carried over from file to file and from job to job.
 
     Parameters
     ----------
     bundle : Bundle
     source : file, directory, glob, or several files
-    output : directory; `scores.parquet` (asset, time, probability, alarm) and `alarms.parquet`
-        (asset, time, probability, threshold) in it are replaced
+    output : directory; gets `scores/`, `alarms/` and `rejected/`, and `manifest.db`
     events : file of known events, one row each
-    model : what the model is known as, for the summary
+    options : ScoreOptions
+    step : called with a task's name, how much is done of how much, and a word on where it stands
+    stop : asked before each file; once it is true the job ends
+    watch : called with each piece once it is scored: its rows as read, and their scores
 
     Raises
     ------
     ModelError
-        When the input lacks columns that the model reads.
+        When the input lacks columns that the model reads, or another bundle wrote the output.
     DataError
-        When the input or the event feed cannot be read.
+        When a file or the event feed cannot be read. Files taken before stay taken.
     OutputError
         When the output cannot be written, or is part of the input.
     LockedError
         When another job writes there.
     """
     started = time.perf_counter()
+    options = options or ScoreOptions()
     folder = Path(output)
     check_apart(folder, source)
-    with output_folder(folder):
-        frame, quality = read_input(bundle, source, events)
-        scores = score_frame(bundle, frame)
-        write_scores(folder, bundle, frame, scores)
-    span = (scores.time.min(), scores.time.max()) if len(scores) else ()
-    first, last = map(frame.clock.text, span) if span else (None, None)
-    return ScoreSummary(
-        model=model,
-        output=str(folder),
-        rows_read=quality.rows_read,
-        rows_scored=len(scores),
-        not_scored=_not_scored(scores, frame, quality),
-        assets=len(frame.assets),
-        alarms=int(scores.alarm.sum()),
-        events_known=None if events is None else len(frame.events),
-        first=first,
-        last=last,
-        notes=_notes(quality),
-        seconds=round(time.perf_counter() - started, 3),
-    )
+    job, files = _open_job(bundle, source, folder, events, options)
+    totals = Totals()
+    with hold_output(job):
+        plan = begin(job, files)
+        with open_store(job.state, "write") as store:
+            stopped = take_all(job, store, plan, totals, Callbacks(step, stop, watch))
+            if options.reprocess and not stopped:
+                totals.rescored = rescore_late(job, store)
+            late = read_late(store)
+    texts = {asset: bundle.clock.text(since) for asset, since in late.items()}
+    seconds = round(time.perf_counter() - started, 3)
+    return summarise(job, plan, totals, texts, stopped, seconds)
 
 
-def write_scores(folder: Path, bundle: Bundle, frame: SensorFrame, scores: Scores) -> None:
-    """Replace `scores.parquet` and `alarms.parquet`; rows are sorted by asset, then time.
+def plan_files(
+    bundle: Bundle,
+    source: str | Path | Sequence[Path],
+    output: str | Path,
+    options: ScoreOptions | None = None,
+) -> dict[str, Any]:
+    """What `score_files` would take, as plain data; nothing is written.
 
     Raises
     ------
-    OutputError
-        When the disk refuses; the old files stay.
+    ModelError, DataError, OutputError
+        As `score_files`.
     """
-    clock, assets = frame.clock, frame.assets
-    schema = row_schema(clock, ("probability", "float64"), ("alarm", "bool"))
-    columns = (scores.time, scores.probability, scores.alarm)
-    rows = row_batches(schema, assets, scores.asset, columns)
-    raised = np.flatnonzero(scores.alarm)
-    alarm_schema = row_schema(clock, ("probability", "float64"), ("threshold", "float64"))
-    threshold = np.full(len(raised), bundle.policy.threshold)
-    alarm_columns = (scores.time[raised], scores.probability[raised], threshold)
-    alarms = row_batches(alarm_schema, assets, scores.asset[raised], alarm_columns)
-    write_rows(folder, [(ALARMS_FILE, alarm_schema, alarms), (SCORES_FILE, schema, rows)])
+    options, folder = options or ScoreOptions(), Path(output)
+    check_apart(folder, source)
+    job, files = _open_job(bundle, source, folder, None, options)
+    with open_store(job.state, "read") as store, empty_store() as nothing:
+        if not options.reprocess:
+            check_owner(store, bundle)
+        again = waiting(store, bundle)
+        known = nothing if is_anothers(store, bundle) else store
+        return make_plan(known, job.reader, [*again, *files]).to_json(bundle)
 
 
-def _not_scored(scores: Scores, frame: SensorFrame, quality: Quality) -> dict[str, int]:
-    merged = quality.rows_read - len(frame)
-    return {**({MERGED: merged} if merged else {}), **scores.skipped}
+def _open_job(
+    bundle: Bundle,
+    source: str | Path | Sequence[Path],
+    folder: Path,
+    events: str | Path | None,
+    options: ScoreOptions,
+) -> tuple[Job, tuple[Path, ...]]:
+    files = find_files(source, "--input")
+    names = read_names(files[0], bundle.config.ingest)
+    check_columns(bundle, names, str(files[0]))
+    reader = open_reader(bundle, names, events)
+    state = folder / MANIFEST_FILE if options.state is None else Path(options.state)
+    since = options.since
+    if since is not None:
+        since = read_bound(since, "--since", bundle.config.ingest, bundle.clock)
+    known_as = options.model or f"bundle {identity(bundle)[:12]}"
+    return Job(reader, folder, state, known_as, options.format, since, options.reprocess), files
 
 
-def _notes(quality: Quality) -> tuple[str, ...]:
-    mended = (f"{rule}: {count}" for rule, count in quality.repairs.items())
-    return (*quality.notes, *mended)
+@contextmanager
+def hold_output(job: Job) -> Iterator[None]:
+    """Output and state, held by this job alone.
+
+    Raises
+    ------
+    LockedError
+        When another job holds one of them.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(output_folder(job.folder))
+        if job.state.parent.resolve() != job.folder.resolve():
+            stack.enter_context(state_lock(job.state))
+        yield
+
+
+def begin(job: Job, files: Sequence[Path]) -> Plan:
+    """Put the folder in order and tell what there is to do; a refusal leaves nothing behind."""
+    bundle = job.reader.bundle
+    with open_store(job.state, "write" if job.state.exists() else "read") as store:
+        if store.about("bundle") is None:
+            check_fresh(job.folder)
+        else:
+            _check_place(job, store)
+            settle(store, job.folder)
+        if job.reprocess:
+            start_over(job, store)
+        else:
+            check_owner(store, bundle)
+        plan = make_plan(store, job.reader, [*waiting(store, bundle), *files])
+    with open_store(job.state, "write") as store, store.transaction() as connection:
+        facts = {"bundle": identity(bundle), "model": job.model}
+        write_about(connection, facts | {"output": str(job.folder.resolve())})
+    return plan
+
+
+def _check_place(job: Job, store: Store) -> None:
+    """Refuse a state that lies elsewhere and speaks of another output."""
+    inside = job.state.parent.resolve() == job.folder.resolve()
+    place = store.about("output")
+    if not inside and place != str(job.folder.resolve()):
+        raise OutputError(
+            f"{job.state}: is the state of {place}, not of {job.folder}; a state belongs to one"
+            " output"
+        )
+
+
+def take_all(job: Job, store: Store, plan: Plan, totals: Totals, call: Callbacks) -> bool:
+    """Take the files, one after the other; whether the job was stopped before the last one."""
+    total, stopped = sum(file.rows for file in plan.files), False
+    for file in plan.files:
+        if call.stop():
+            stopped = True
+            break
+        before = totals.rows
+
+        def tell(rows: int, file: InputFile = file, before: int = before) -> None:
+            call.step("scoring", before + rows, total, file.path.name)
+
+        tell(0)
+        taking = _take(job, store, file, tell, call.watch)
+        commit_taking(job, store, file, taking)
+        totals.add(file, taking.tally())
+    else:
+        call.step("scoring", total, total, "")
+    totals.kept = read_counts(store)
+    return stopped
+
+
+def _take(
+    job: Job, store: Store, file: InputFile, tell: Callable[[int], None], watch: Watch
+) -> Taking:
+    reader = job.reader
+    survey = survey_file(file.path, reader.roles, reader.stage, reader.bundle.clock)
+    past = Past(partial(read_states, store), partial(read_seen, store))
+    source = Source(file.name, file.grew, job.since)
+    taking = Taking(reader, past, source, survey.assets, watch)
+    take_file(taking, reader, file.path, survey, tell)
+    file.check_unchanged()
+    return taking

@@ -1,177 +1,182 @@
-"""What a scoring job writes: whole or not at all, by one job at a time, never over its input."""
+"""What a scoring job writes: whole files or none.
+
+Files are staged in a hidden folder, entered in the manifest, and then renamed into place. So what
+a reader sees was committed; a job killed between the two steps leaves staged files that the next
+one puts in place.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import fnmatch
 import os
-import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
-from rareevent.errors import LockedError, OutputError
-from rareevent.ingestion.frame import Clock, Int32
+from rareevent.errors import OutputError
+from rareevent.scoring.folder import STAGING
+from rareevent.scoring.store import Store
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from filelock import FileLock
-
-SCORES_FILE = "scores.parquet"
-ALARMS_FILE = "alarms.parquet"
-_LOCK_FILE = ".rareevent.lock"
-_TEMPORARY = ".rareevent-{}.tmp"
-# Rows turned into Arrow columns at once.
-_CHUNK = 1 << 18
 
 
-@contextmanager
-def output_folder(folder: Path) -> Iterator[Path]:
-    """The output directory, held by this job alone; it and nothing else is left behind.
-
-    Raises
-    ------
-    LockedError
-        When another job holds it.
-    OutputError
-        When it cannot be made.
-    """
-    lock, made = _hold(folder)
-    try:
-        yield folder
-    finally:
-        # Removed while held: who opened it in the meantime notices and starts over.
-        (folder / _LOCK_FILE).unlink(missing_ok=True)
-        lock.release()
-        if made:
-            # Goes away again unless something was written.
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+Format = Literal["parquet", "csv"]
+# What is to be done with a file of the manifest once its transaction is committed. A killed job may
+# have done it already, so both are done in a way that does no harm twice.
+PUBLISH, RETIRE, DONE = "publish", "retire", "done"
 
 
-def _hold(folder: Path) -> tuple[FileLock, bool]:
-    """The lock on the directory, and whether the directory was made for it."""
-    from filelock import FileLock, Timeout
+@dataclass(frozen=True)
+class Part:
+    """An output file, staged.
 
-    lock = FileLock(folder / _LOCK_FILE, timeout=0)
-    try:
-        made = not folder.exists()
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-        for left in folder.glob(_TEMPORARY.format("*")):
-            left.unlink(missing_ok=True)
-    except Timeout:
-        raise LockedError(
-            f"{folder}: another job is writing there; wait for it or name another output"
-        ) from None
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be written: {error}") from error
-    return lock, made
-
-
-def check_apart(folder: Path, source: str | Path | Sequence[Path]) -> None:
-    """Refuse an output that the input would take for its own data.
-
-    Parameters
+    Attributes
     ----------
-    folder : output directory
-    source : file, directory or glob, or several files
-
-    Raises
-    ------
-    OutputError
-        When the output is the input, lies inside it, or matches its glob.
+    kind : scores, alarms or rejected
+    path : below the output folder, such as "scores/date=2024-03-01/part-….parquet"
+    rows : in it
+    last : last time in it, in ticks; None where no row has one
     """
-    several = [source] if isinstance(source, str | Path) else list(source)
-    places = {folder.absolute(), folder.resolve()}
-    targets = [place / name for place in places for name in (SCORES_FILE, ALARMS_FILE)]
-    for given in several:
-        place = Path(given).absolute()
-        if any(_reads(place, target) for target in targets):
-            raise OutputError(
-                f"{folder}: the output would become part of the input {given}; name an output"
-                " outside of it"
-            )
-    # Other than Path.exists, this raises nothing, whatever the name.
-    if os.path.exists(folder) and not os.path.isdir(folder):
-        raise OutputError(f"{folder}: is a file; the output must be a directory")
+
+    kind: str
+    path: str
+    rows: int
+    last: int | None
 
 
-def _reads(place: Path, target: Path) -> bool:
-    """Whether an input given as file, directory or glob covers a target file."""
-    resolved = place.resolve()
-    if resolved == target or (resolved.is_dir() and target.is_relative_to(resolved)):
-        return True
-    return fnmatch.fnmatchcase(str(target), str(place))
-
-
-def write_rows(
-    folder: Path,
-    tables: Sequence[tuple[str, pa.Schema, Iterator[pa.RecordBatch]]],
+def stage(
+    folder: Path, path: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch], form: Format
 ) -> None:
-    """Write Parquet files under temporary names, then rename them into place one by one.
-
-    A reader sees the old file or the new one, complete; a job killed before the first rename
-    leaves all old ones.
+    """Write a file under its staged name, so that it survives a power cut.
 
     Raises
     ------
     OutputError
-        When the disk refuses.
+        When the disk refuses; nothing is left of the file.
     """
-    import pyarrow.parquet as pq
-
-    staged = {name: folder / _TEMPORARY.format(uuid.uuid4().hex) for name, _, _ in tables}
+    staged = _staged(folder, path)
     try:
-        for name, schema, batches in tables:
-            with pq.ParquetWriter(staged[name], schema) as writer:
-                for batch in batches:
-                    writer.write_batch(batch)
-            _sync(staged[name])
-        for name, path in staged.items():
-            os.replace(path, folder / name)
-        _sync(folder)
+        staged.parent.mkdir(exist_ok=True)
+        with _writer(staged, schema, form) as writer:
+            for batch in batches:
+                writer.write_batch(batch)
+        _sync(staged)
+    except OSError as error:
+        staged.unlink(missing_ok=True)
+        raise OutputError(f"{folder}: cannot be written: {error}") from error
+
+
+def _writer(path: Path, schema: pa.Schema, form: Format):
+    if form == "csv":
+        from pyarrow.csv import CSVWriter
+
+        return CSVWriter(path, schema)
+    from pyarrow.parquet import ParquetWriter
+
+    return ParquetWriter(path, schema)
+
+
+def read_part(path: Path, schema: pa.Schema) -> pa.Table:
+    """An output file, of either format, with the columns it was written with."""
+    if path.suffix == ".csv":
+        from pyarrow.csv import ConvertOptions, read_csv
+
+        types = dict(zip(schema.names, schema.types, strict=True))
+        return read_csv(path, convert_options=ConvertOptions(column_types=types))
+    from pyarrow.parquet import ParquetFile
+
+    with ParquetFile(path) as file:
+        return file.read()
+
+
+def sync_staged(folder: Path) -> None:
+    """Make sure that staged files are found again after a power cut; before they are entered.
+
+    Raises
+    ------
+    OutputError
+        When the system refuses.
+    """
+    try:
+        for place in (folder / STAGING, folder):
+            if place.exists():
+                _sync(place)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written: {error}") from error
-    finally:
-        for path in staged.values():
-            path.unlink(missing_ok=True)
 
 
-def row_batches(
-    schema: pa.Schema, assets: Sequence[str], asset: Int32, columns: Sequence[np.ndarray]
-) -> Iterator[pa.RecordBatch]:
-    """Record batches of (asset name, *columns), a bounded number of rows at a time."""
-    import pyarrow as pa
+def enter(connection: sqlite3.Connection, parts: Iterable[Part], number: int) -> None:
+    """Enter staged files in the manifest, to be put in place once that is committed.
 
-    names = pa.array(list(assets), pa.string())
-    for low in range(0, len(asset), _CHUNK):
-        part = slice(low, low + _CHUNK)
-        text = names.take(pa.array(asset[part].astype(np.int64)))
-        fields = zip(schema.types[1:], columns, strict=True)
-        yield pa.record_batch([text, *(_arrow(c[part], kind) for kind, c in fields)], schema)
-
-
-def row_schema(clock: Clock, *more: tuple[str, str]) -> pa.Schema:
-    """asset, time, then the columns named, each ("name", "float64" or "bool").
-
-    `time` is a timestamp in microseconds, UTC without a zone, or an int64 where it is an age.
+    What was entered before has been put in place by now, see `settle`.
     """
-    import pyarrow as pa
+    connection.execute("UPDATE outputs SET step = ? WHERE step = ?", (DONE, PUBLISH))
+    connection.executemany(
+        "INSERT OR REPLACE INTO outputs VALUES (?, ?, ?, ?, ?, ?)",
+        ((p.path, p.kind, number, p.rows, p.last, PUBLISH) for p in parts),
+    )
 
-    time = pa.timestamp("us") if clock.kind == "datetime" else pa.int64()
-    kinds = {"float64": pa.float64(), "bool": pa.bool_()}
-    fields = [("asset", pa.string()), ("time", time), *((n, kinds[k]) for n, k in more)]
-    return pa.schema(fields)
+
+def retire(connection: sqlite3.Connection, paths: Iterable[str]) -> None:
+    """Note files that go, once that is committed."""
+    connection.executemany(
+        "UPDATE outputs SET step = ? WHERE path = ?", ((RETIRE, path) for path in paths)
+    )
 
 
-def _arrow(values: np.ndarray, kind: pa.DataType) -> pa.Array:
-    import pyarrow as pa
+def settle(store: Store, folder: Path) -> None:
+    """Bring the folder to what the manifest says: after a commit, and first of all in a job.
 
-    return pa.array(values).cast(kind)
+    Raises
+    ------
+    OutputError
+        When the system refuses.
+    """
+    rows = store.connection.execute(
+        "SELECT path, step FROM outputs WHERE step <> ?", (DONE,)
+    ).fetchall()
+    try:
+        _publish(folder, [path for path, step in rows if step == PUBLISH])
+        retired = [path for path, step in rows if step == RETIRE]
+        for path in retired:
+            (folder / path).unlink(missing_ok=True)
+        for left in (folder / STAGING).glob("*"):
+            left.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written: {error}") from error
+    if retired:
+        with store.transaction() as connection:
+            connection.execute("DELETE FROM outputs WHERE step = ?", (RETIRE,))
+
+
+def clear_staged(store: Store, folder: Path) -> None:
+    """Remove what was staged and not entered in the manifest."""
+    query = "SELECT path FROM outputs WHERE step = ?"
+    entered = {_staged(folder, path) for (path,) in store.connection.execute(query, (PUBLISH,))}
+    for left in set((folder / STAGING).glob("*")) - entered:
+        with contextlib.suppress(OSError):
+            left.unlink(missing_ok=True)
+
+
+def _publish(folder: Path, paths: Sequence[str]) -> None:
+    """Put staged files in place; those that a killed job had moved already are there."""
+    moved = [path for path in paths if _staged(folder, path).exists()]
+    changed: set[Path] = set()
+    for path in moved:
+        place = (folder / path).parent
+        changed.add(place)
+        changed.update(above.parent for above in (place, place.parent) if not above.exists())
+        place.mkdir(parents=True, exist_ok=True)
+        os.replace(_staged(folder, path), folder / path)
+    for place in changed:
+        _sync(place)
+
+
+def _staged(folder: Path, path: str) -> Path:
+    return folder / STAGING / path.replace("/", "__")
 
 
 def _sync(path: Path) -> None:

@@ -1,25 +1,22 @@
-"""The batch job: exact rows out, whole or not at all, and clear words when it cannot."""
+"""The batch job: exact rows out, each file once, and clear words when it cannot."""
 
 import json
 import os
-import subprocess
-import sys
-import textwrap
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from rareevent.bundle import load_bundle, save_bundle
-from rareevent.errors import DataError, LockedError, ModelError, OutputError, RareEventError
+from rareevent.bundle import save_bundle
+from rareevent.errors import ConfigError, DataError, ModelError, OutputError
 from rareevent.ingestion.frame import Clock
-from rareevent.scoring.job import score_files
+from rareevent.scoring.job import ScoreOptions, plan_files, score_files
 from tests.bundles import raw_rows, tiny_bundle, tiny_config
-
-ROOT = Path(__file__).parents[2]
+from tests.scoring.outputs import finish, manifest, scored, start, tree
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +33,11 @@ def day(tmp_path):
     return tmp_path / "day.parquet"
 
 
-def scored(folder) -> pd.DataFrame:
-    return pq.read_table(folder / "scores.parquet").to_pandas()
-
-
 def test_every_row_comes_out_once_with_probability_and_alarm(bundle, day, tmp_path):
-    summary = score_files(bundle, day, tmp_path / "out", model="models:/tiny/1")
-    assert pq.read_schema(tmp_path / "out" / "scores.parquet") == pa.schema(
+    out = tmp_path / "out"
+    summary = score_files(bundle, day, out, options=ScoreOptions(model="models:/tiny/1"))
+    (part,) = (out / "scores").glob("date=2024-03-01/part-*.parquet")
+    assert pq.read_schema(part) == pa.schema(
         [
             ("asset", pa.string()),
             ("time", pa.timestamp("us")),
@@ -50,26 +45,46 @@ def test_every_row_comes_out_once_with_probability_and_alarm(bundle, day, tmp_pa
             ("alarm", pa.bool_()),
         ]
     )
-    rows = scored(tmp_path / "out")
+    rows = scored(out)
     raw = raw_rows()
     assert rows["asset"].tolist() == raw["machine"].tolist()
     assert rows["time"].tolist() == raw["when"].tolist()
     assert rows["probability"].between(0, 1).all()
-    alarms = pq.read_table(tmp_path / "out" / "alarms.parquet").to_pandas()
-    assert alarms.columns.tolist() == ["asset", "time", "probability", "threshold"]
+    alarms = scored(out, "alarms")
+    assert alarms.columns.tolist() == ["asset", "time", "probability", "threshold", "model"]
     expected = rows[rows["alarm"]].reset_index(drop=True)
     pd.testing.assert_frame_equal(alarms[["asset", "time"]], expected[["asset", "time"]])
     assert (alarms["threshold"] == 0.25).all()
+    assert (alarms["model"] == "models:/tiny/1").all()
     assert (summary.rows_read, summary.rows_scored, dict(summary.not_scored)) == (120, 120, {})
     assert (summary.assets, summary.alarms) == (2, len(alarms))
     assert (summary.first, summary.last) == ("2024-03-01 00:00:00", "2024-03-01 01:59:00")
-    assert summary.events_known is None
-    assert summary.model == "models:/tiny/1"
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
-        "alarms.parquet",
-        "scores.parquet",
-    ]
+    assert (summary.events_known, summary.model) == (None, "models:/tiny/1")
+    assert {path.split("/")[0] for path in tree(out)} == {"scores", "alarms", "manifest.db"}
     json.dumps(summary.to_json(), allow_nan=False)
+
+
+def test_the_output_reads_as_one_table_with_a_folder_per_day(bundle, tmp_path):
+    table = raw_rows(assets=("m1",))
+    days = [table.assign(when=table["when"] + pd.Timedelta(days=d)) for d in range(3)]
+    pd.concat(days).to_parquet(tmp_path / "days.parquet")
+    score_files(bundle, tmp_path / "days.parquet", tmp_path / "out")
+    whole = ds.dataset(tmp_path / "out" / "scores", partitioning="hive").to_table()
+
+    assert whole.num_rows == 180
+    assert whole.column_names == ["asset", "time", "probability", "alarm", "date"]
+    assert sorted(set(whole["date"].to_pylist())) == ["2024-03-01", "2024-03-02", "2024-03-03"]
+    dates = whole["time"].cast("date32").cast("string")
+    assert dates.to_pylist() == whole["date"].to_pylist()
+
+
+def test_csv_output_holds_what_parquet_output_holds(bundle, day, tmp_path):
+    score_files(bundle, day, tmp_path / "out")
+    score_files(bundle, day, tmp_path / "csv", options=ScoreOptions(format="csv"))
+    for kind in ("scores", "alarms"):
+        rows = scored(tmp_path / "csv", kind)
+        rows["time"] = pd.to_datetime(rows["time"]).astype("M8[us]")
+        pd.testing.assert_frame_equal(rows, scored(tmp_path / "out", kind), check_dtype=False)
 
 
 def test_the_order_of_input_rows_does_not_matter(bundle, day, tmp_path):
@@ -79,17 +94,34 @@ def test_the_order_of_input_rows_does_not_matter(bundle, day, tmp_path):
     pd.testing.assert_frame_equal(scored(tmp_path / "out"), scored(tmp_path / "mixed"))
 
 
-def test_many_files_of_either_kind_are_one_input(bundle, day, tmp_path):
-    score_files(bundle, day, tmp_path / "whole")
-    table = pd.read_parquet(day)
-    (tmp_path / "parts").mkdir()
-    table[:50].to_csv(tmp_path / "parts" / "1.csv", index=False)
-    table[50:].to_csv(tmp_path / "parts" / "2.csv.gz", index=False)
-    for source in (tmp_path / "parts", tmp_path / "parts" / "*.csv*"):
-        score_files(bundle, source, tmp_path / "out")
-        pd.testing.assert_frame_equal(
-            scored(tmp_path / "out"), scored(tmp_path / "whole"), atol=1e-5, rtol=0
-        )
+def test_a_file_is_taken_once_whatever_it_is_called(bundle, day, tmp_path):
+    first = score_files(bundle, day, tmp_path / "out")
+    before = {name: (tmp_path / "out" / name).read_bytes() for name in tree(tmp_path / "out")}
+    again = score_files(bundle, day, tmp_path / "out")
+    day.rename(tmp_path / "renamed.parquet")
+    renamed = score_files(bundle, tmp_path / "*.parquet", tmp_path / "out")
+
+    assert (first.files_known, again.files_known, renamed.files_known) == (0, 1, 1)
+    assert (again.rows_read, renamed.rows_read, again.first) == (0, 0, None)
+    del before["manifest.db"]
+    for name, content in before.items():
+        assert (tmp_path / "out" / name).read_bytes() == content
+    assert len(manifest(tmp_path / "out")) == 1
+
+
+def test_the_manifest_says_what_became_of_each_file(bundle, day, tmp_path):
+    import hashlib
+
+    score_files(bundle, day, tmp_path / "out", options=ScoreOptions(model="models:/tiny/3"))
+    columns = "path, sha256, rows, scored, rejected, alarms, first, last, model"
+    (row,) = manifest(tmp_path / "out", f"SELECT {columns} FROM inputs")
+    alarms = len(scored(tmp_path / "out", "alarms"))
+    sha256 = hashlib.sha256(day.read_bytes()).hexdigest()
+    times = ("2024-03-01 00:00:00", "2024-03-01 01:59:00")
+
+    assert row == (str(day), sha256, 120, 120, 0, alarms, *times, "models:/tiny/3")
+    (listed,) = manifest(tmp_path / "out", "SELECT sum(rows) FROM outputs WHERE kind = 'scores'")
+    assert listed == (120,)
 
 
 def test_each_asset_alone_scores_as_it_does_in_the_whole(bundle, day, tmp_path):
@@ -97,19 +129,10 @@ def test_each_asset_alone_scores_as_it_does_in_the_whole(bundle, day, tmp_path):
     table, parts = pd.read_parquet(day), []
     for asset in ("m1", "m2"):
         table[table["machine"] == asset].to_parquet(tmp_path / "one.parquet")
-        score_files(bundle, tmp_path / "one.parquet", tmp_path / "one")
-        parts.append(scored(tmp_path / "one"))
+        score_files(bundle, tmp_path / "one.parquet", tmp_path / asset)
+        parts.append(scored(tmp_path / asset))
     together = pd.concat(parts, ignore_index=True)
     pd.testing.assert_frame_equal(together, scored(tmp_path / "whole"), atol=1e-5, rtol=0)
-
-
-def test_repeated_rows_are_merged_and_counted(bundle, day, tmp_path):
-    table = pd.read_parquet(day)
-    pd.concat([table, table[:5]]).to_parquet(tmp_path / "twice.parquet")
-    summary = score_files(bundle, tmp_path / "twice.parquet", tmp_path / "out")
-    assert (summary.rows_read, summary.rows_scored) == (125, 120)
-    assert summary.not_scored == {"merged_duplicate": 5}
-    assert any("identical row dropped: 5" in note for note in summary.notes)
 
 
 def test_an_event_feed_cuts_segments_and_its_rows_are_counted(bundle, day, tmp_path):
@@ -162,18 +185,20 @@ def test_a_model_trained_with_an_event_log_reads_feeds_like_it(day, tmp_path):
         score_files(bundle, day, tmp_path / "out", tmp_path / "feed.csv")
 
 
-def test_ages_stay_whole_numbers(tmp_path):
+def test_ages_stay_whole_numbers_and_share_folders_by_the_thousand(tmp_path):
     ingest = {"source": "x", "time": "cycle", "asset": "unit", "events": "last_row"}
     ingest |= {"categorical": ["grade"]}
     bundle = tiny_bundle(tiny_config(ingest=ingest, label={"horizon": 5}), clock=Clock("age", 1))
     table = raw_rows(rows=10).rename(columns={"machine": "unit"})
-    table["cycle"] = table.groupby("unit").cumcount() + 1
+    table["cycle"] = table.groupby("unit").cumcount() + 994
     table.drop(columns="when").to_csv(tmp_path / "units.csv", index=False)
     summary = score_files(bundle, tmp_path / "units.csv", tmp_path / "out")
     rows = scored(tmp_path / "out")
     assert rows["time"].dtype == np.int64
-    assert rows["time"].tolist() == [*range(1, 11)] * 2
-    assert (summary.first, summary.last) == ("1", "10")
+    assert rows["time"].tolist() == [*range(994, 1004)] * 2
+    assert (summary.first, summary.last) == ("994", "1003")
+    folders = sorted(path.name for path in (tmp_path / "out" / "scores").iterdir())
+    assert folders == ["age=0", "age=1000"]
 
 
 @pytest.mark.parametrize(
@@ -186,9 +211,7 @@ def test_ages_stay_whole_numbers(tmp_path):
         ),
         (lambda t: t.rename(columns={"when": "t"}), ModelError, "lacks when"),
         (lambda t: t.assign(when="soon"), DataError, "soon"),
-        (lambda t: t.assign(s1="Bad"), DataError, "'s1'.*Bad"),
-        (lambda t: t[:0], DataError, "no row"),
-        (lambda t: t.assign(machine=None), DataError, "rows have no asset"),
+        (lambda t: t.assign(when=range(len(t))), DataError, "whole numbers .* points in time"),
     ],
 )
 def test_input_that_does_not_fit_is_refused_and_nothing_is_written(
@@ -200,33 +223,59 @@ def test_input_that_does_not_fit_is_refused_and_nothing_is_written(
     assert not (tmp_path / "new" / "out").exists()
 
 
-def test_an_error_leaves_an_earlier_output_as_it_was(bundle, day, tmp_path):
-    score_files(bundle, day, tmp_path / "out")
-    before = {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()}
-    (tmp_path / "bad.csv").write_text("when,machine,s1,s2,grade\nsoon,m1,1,2,A\n")
-    with pytest.raises(RareEventError):
-        score_files(bundle, tmp_path / "bad.csv", tmp_path / "out")
-    assert {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()} == before
+def test_rows_before_since_warm_up_and_are_not_written(bundle, day, tmp_path):
+    score_files(bundle, day, tmp_path / "whole")
+    since = ScoreOptions(since="2024-03-01 00:15:00")
+    summary = score_files(bundle, day, tmp_path / "out", options=since)
+    expected = scored(tmp_path / "whole")
+    expected = expected[expected["time"] >= "2024-03-01 00:15"].reset_index(drop=True)
+
+    pd.testing.assert_frame_equal(scored(tmp_path / "out"), expected)
+    assert summary.not_scored == {"before_since": 30}
+    assert summary.rows_scored == len(expected)
+    with pytest.raises(ConfigError, match="--since: must be points in time"):
+        score_files(bundle, day, tmp_path / "out", options=ScoreOptions(since="7"))
 
 
-@pytest.mark.parametrize("source", ["data", "data/*.parquet", "data/../data", "data/**"])
+def test_a_dry_run_tells_the_plan_in_the_order_of_time_and_writes_nothing(bundle, tmp_path):
+    table = raw_rows(assets=("m1",))
+    table[:20].to_csv(tmp_path / "z.csv", index=False)
+    table[20:].to_csv(tmp_path / "a.csv", index=False)
+    before = tree(tmp_path)
+    plan = plan_files(bundle, tmp_path / "*.csv", tmp_path / "out")
+
+    assert [(Path(f["file"]).name, f["rows"]) for f in plan["files"]] == [
+        ("z.csv", 20),
+        ("a.csv", 40),
+    ]
+    assert plan["files"][1]["first"] == "2024-03-01 00:20:00"
+    assert (plan["known"], plan["late"]) == (0, {})
+    assert tree(tmp_path) == before
+    score_files(bundle, tmp_path / "z.csv", tmp_path / "out")
+    plan = plan_files(bundle, tmp_path / "*.csv", tmp_path / "out")
+    assert ([Path(f["file"]).name for f in plan["files"]], plan["known"]) == (["a.csv"], 1)
+
+
+@pytest.mark.parametrize("source", ["data", "data/*", "data/../data", "data/**", "da*"])
 def test_an_output_inside_its_own_input_is_refused(bundle, day, tmp_path, monkeypatch, source):
     monkeypatch.chdir(tmp_path)
     Path("data").mkdir()
     day.rename("data/day.parquet")
     for output in ("data", "data/out"):
-        if source == "data/*.parquet" and output == "data/out":
-            continue
         with pytest.raises(OutputError, match="part of the input"):
             score_files(bundle, source, output)
     assert os.listdir("data") == ["day.parquet"]
 
 
-def test_an_output_may_lie_beside_a_single_input_file_but_never_replace_it(bundle, day, tmp_path):
-    score_files(bundle, day, tmp_path)
-    assert len(scored(tmp_path)) == 120
-    with pytest.raises(OutputError, match="part of the input"):
-        score_files(bundle, tmp_path / "scores.parquet", tmp_path)
+@pytest.mark.parametrize("source", ["data/*.parquet", "data/day.parquet"])
+def test_an_output_beside_the_files_that_a_glob_names_is_allowed(
+    bundle, day, tmp_path, monkeypatch, source
+):
+    monkeypatch.chdir(tmp_path)
+    Path("data").mkdir()
+    day.rename("data/day.parquet")
+    assert score_files(bundle, source, "data/out").rows_scored == 120
+    assert score_files(bundle, source, "data/out").files_known == 1
 
 
 def test_an_output_that_is_a_file_is_refused(bundle, day, tmp_path):
@@ -240,115 +289,56 @@ def test_an_output_whose_name_the_system_refuses_is_refused_in_words(bundle, day
         score_files(bundle, day, tmp_path / ("o" * 300))
 
 
-def test_dirt_in_a_scored_file_names_what_can_be_done_now(bundle, day, tmp_path):
-    pd.read_parquet(day).assign(s1="Bad").to_csv(tmp_path / "bad.csv", index=False)
-    with pytest.raises(DataError, match=r"'s1' 120 x \('Bad'\); clean them; a model trained with"):
-        score_files(bundle, tmp_path / "bad.csv", tmp_path / "out")
-
-
-def test_a_full_disk_leaves_the_old_output_and_no_rest(bundle, day, tmp_path, monkeypatch):
+def test_an_output_without_its_state_is_not_written_into(bundle, day, tmp_path):
     score_files(bundle, day, tmp_path / "out")
-    before = {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()}
-
-    def full(*arguments, **named):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(pq.ParquetWriter, "write_batch", full)
-    with pytest.raises(OutputError, match="No space left"):
-        score_files(tiny_bundle(members=1), day, tmp_path / "out")
-    assert {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()} == before
+    (tmp_path / "out" / "manifest.db").rename(tmp_path / "kept.db")
+    with pytest.raises(OutputError, match=r"not the state that they left; name it with --state"):
+        score_files(bundle, day, tmp_path / "out")
+    (tmp_path / "kept.db").rename(tmp_path / "out" / "manifest.db")
+    assert score_files(bundle, day, tmp_path / "out").files_known == 1
 
 
-CHILD = """
-    import os, signal, sys, time
-    from pathlib import Path
-    from rareevent.bundle import load_bundle
-    from rareevent.scoring import job
-    bundle, source, output, moment = sys.argv[1:]
-    real = os.replace
-    seen = []
-    def die(old, new):
-        if len(seen) == int(moment):
-            os.kill(os.getpid(), signal.SIGKILL)
-        seen.append(new)
-        return real(old, new)
-    os.replace = die
-    job.score_files(load_bundle(bundle), source, output)
-"""
+def test_a_state_may_lie_elsewhere_and_belongs_to_one_output(bundle, day, tmp_path):
+    options = ScoreOptions(state=tmp_path / "states" / "line.db")
+    score_files(bundle, day, tmp_path / "out", options=options)
+    assert score_files(bundle, day, tmp_path / "out", options=options).files_known == 1
+    assert os.listdir(tmp_path / "states") == ["line.db"]
+    assert "manifest.db" not in tree(tmp_path / "out")
+    with pytest.raises(OutputError, match="a state belongs to one output"):
+        score_files(bundle, day, tmp_path / "other", options=options)
 
 
-def run_child(*arguments, code=CHILD):
-    return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-
-
-@pytest.mark.parametrize("moment", [0, 1])
-def test_killed_while_writing_leaves_whole_files_and_the_next_job_finishes(
-    bundle, day, tmp_path, moment
-):
-    save_bundle(tiny_bundle(members=1), tmp_path / "b")
-    score_files(bundle, day, tmp_path / "out")
-    old = scored(tmp_path / "out")
-    assert run_child(tmp_path / "b", day, tmp_path / "out", moment).returncode == -9
-    pd.testing.assert_frame_equal(scored(tmp_path / "out"), old)
-    pq.read_table(tmp_path / "out" / "alarms.parquet")
-    score_files(load_bundle(tmp_path / "b"), day, tmp_path / "out")
-    score_files(load_bundle(tmp_path / "b"), day, tmp_path / "fresh")
-    pd.testing.assert_frame_equal(scored(tmp_path / "out"), scored(tmp_path / "fresh"))
-    assert sorted(os.listdir(tmp_path / "out")) == ["alarms.parquet", "scores.parquet"]
-
-
-HOLDER = """
-    import sys, time
-    from pathlib import Path
-    from rareevent.scoring.output import output_folder
-    with output_folder(Path(sys.argv[1])):
-        print("held", flush=True)
-        time.sleep(60)
-"""
-
-
-def test_a_second_job_on_one_output_is_refused_at_once(bundle, day, tmp_path):
-    holder = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(HOLDER), str(tmp_path / "out")],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert holder.stdout.readline() == "held\n"
-        with pytest.raises(LockedError, match="another job"):
-            score_files(bundle, day, tmp_path / "out")
-    finally:
-        holder.kill()
-        holder.wait()
-        holder.stdout.close()
-    assert score_files(bundle, day, tmp_path / "out").rows_scored == 120
+def test_what_is_no_state_is_refused_in_words(bundle, day, tmp_path):
+    for content in (b"no database " * 1000, b"SQLite format 3\0"):
+        (tmp_path / "line.db").write_bytes(content)
+        with pytest.raises(OutputError, match="state"):
+            score_files(
+                bundle, day, tmp_path / "out", options=ScoreOptions(state=tmp_path / "line.db")
+            )
 
 
 PURE = """
-    import sys
-    from rareevent.bundle import load_bundle
-    from rareevent.scoring.job import score_files
-    score_files(load_bundle(sys.argv[1]), sys.argv[2], sys.argv[3])
-    heavy = {"tensorflow", "keras", "sklearn", "imblearn", "matplotlib", "mlflow"}
-    print(sorted(heavy & set(sys.modules)))
+import sys
+from rareevent.cli.app import main
+try:
+    main(["score", "--model", sys.argv[1], "--input", sys.argv[2], "--output", sys.argv[3]])
+except SystemExit as done:
+    heavy = {"tensorflow", "keras", "sklearn", "imblearn", "matplotlib", "mlflow", "scipy"}
+    print(done.code, sorted(heavy & set(sys.modules)))
 """
 
 
-def test_scoring_a_bundle_imports_no_training_library(bundle, day, tmp_path):
+def test_scoring_with_a_bundle_directory_wakes_neither_mlflow_nor_a_training_library(
+    bundle, day, tmp_path
+):
     save_bundle(bundle, tmp_path / "b")
-    done = run_child(tmp_path / "b", day, tmp_path / "out", code=PURE)
-    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
+    done = finish(start(tmp_path / "b", day, tmp_path / "out", code=PURE))
+    assert done.stdout.splitlines()[-1] == "0 []", done.stderr
     assert len(scored(tmp_path / "out")) == 120
 
 
 def test_rows_are_written_in_bounded_pieces(bundle, day, tmp_path, monkeypatch):
     score_files(bundle, day, tmp_path / "out")
-    monkeypatch.setattr("rareevent.scoring.output._CHUNK", 7)
+    monkeypatch.setattr("rareevent.scoring.tables._CHUNK", 7)
     score_files(bundle, day, tmp_path / "pieces")
     pd.testing.assert_frame_equal(scored(tmp_path / "out"), scored(tmp_path / "pieces"))

@@ -10,6 +10,7 @@ from rareevent.errors import DataError, ModelError
 from rareevent.scoring.job import score_files
 from rareevent.scoring.pyfunc import _load_pyfunc, score_table
 from tests.bundles import raw_rows, tiny_bundle, tiny_config
+from tests.scoring.outputs import scored
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,7 @@ def model(tmp_path_factory):
 def test_rows_in_memory_score_as_rows_in_files_do(model, tmp_path):
     raw_rows().to_parquet(tmp_path / "day.parquet")
     score_files(model.bundle, tmp_path / "day.parquet", tmp_path / "out")
-    from_file = pd.read_parquet(tmp_path / "out" / "scores.parquet")
+    from_file = scored(tmp_path / "out")
     pd.testing.assert_frame_equal(model.predict(raw_rows()), from_file, check_dtype=False)
 
 

@@ -1,0 +1,322 @@
+"""Taking rows: piece by piece to scores, rejections and states.
+
+Nothing is written here; a `Taking` holds what the job then commits at once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rareevent.ingestion.frame import Bool, Float64, Int32, Int64
+from rareevent.scoring.carry import AssetState, Continued, Reader, score_on
+from rareevent.scoring.drift_counts import RowCounts, drift_reference_of
+from rareevent.scoring.engine import why_unscored
+from rareevent.scoring.fingerprints import Uint32, fingerprints
+from rareevent.scoring.rejected import CONFLICTING, DUPLICATE, LATE, rejected_batch
+from rareevent.scoring.rows import CleanRows
+from rareevent.scoring.state import Seen
+from rareevent.scoring.tables import ScoredRows
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MERGED = "merged_duplicate"
+ALREADY = "already_scored"
+WARM_UP = "before_since"
+
+
+@dataclass(frozen=True)
+class Past:
+    """What is known of rows taken before.
+
+    Attributes
+    ----------
+    states : from asset names to the states of those that have one
+    seen : from an asset and two times to its rows taken between them
+    """
+
+    states: Callable[[Sequence[str]], Mapping[str, AssetState]]
+    seen: Callable[[str, int, int], Seen]
+
+
+def no_past() -> Past:
+    """Nothing was taken before: every asset starts fresh."""
+    none = np.zeros(0, np.int64), np.zeros(0, np.uint32)
+    return Past(lambda assets: {}, lambda asset, first, last: Seen(asset, *none))
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the rows of a taking come from.
+
+    Attributes
+    ----------
+    name : for errors and in rejections
+    grew : an earlier content of it was taken: rows that come again are what it grew from
+    since : rows before this time warm up the states and are not written; None for all
+    """
+
+    name: str
+    grew: bool = False
+    since: int | None = None
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What taking a file came to, in figures.
+
+    Attributes
+    ----------
+    rows, scored, rejected, alarms : how many
+    not_scored : reason -> rows; with `scored` they add up to `rows`
+    repairs : what was mended, by the name of the rule
+    assets : that have a row in it
+    events : (asset, time) of the events that concern it
+    span : first and last time scored, in ticks; None where nothing was
+    last : last time among its rows, in ticks; None before one was met
+    counts : slot -> int64 [places], the scored rows counted for drift
+    """
+
+    rows: int
+    scored: int
+    rejected: int
+    alarms: int
+    not_scored: Mapping[str, int]
+    repairs: Mapping[str, int]
+    assets: frozenset[str]
+    events: frozenset[tuple[str, int]]
+    span: tuple[int, int] | None
+    last: int | None
+    counts: Mapping[int, Int64]
+
+
+class Taking:
+    """What taking rows leaves behind; grows in place, piece by piece.
+
+    Attributes
+    ----------
+    states : asset -> its state after the rows
+    seen : rows taken
+    late : asset -> first time of its rows that came too late
+    rejections : rejected rows
+    not_scored : reason -> rows
+    repairs : what was mended, by the name of the rule
+    events : (asset, time) of the events that concern the rows
+    counts : the scored rows, counted for drift
+    rows : read so far
+    last : last time among them, in ticks; None before one was met
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        past: Past,
+        source: Source,
+        assets: Sequence[str],
+        watch: Callable[[Continued], None] = lambda done: None,
+    ) -> None:
+        self.states: dict[str, AssetState] = {}
+        self.seen: list[Seen] = []
+        self.late: dict[str, int] = {}
+        self.rejections: list[pa.RecordBatch] = []
+        self.not_scored: Counter[str] = Counter()
+        self.repairs: Counter[str] = Counter()
+        self.events: set[tuple[str, int]] = set()
+        self.counts = RowCounts(drift_reference_of(reader.bundle))
+        self.rows = 0
+        self.last: int | None = None
+        self._reader, self._past, self._source, self._watch = reader, past, source, watch
+        self._names = tuple(assets)
+        self._code = {name: code for code, name in enumerate(assets)}
+        self._scored: list[tuple[Int32, Int64, Float64, Bool, Float64]] = []
+
+    def scored(self) -> ScoredRows:
+        """All rows scored so far."""
+        types = np.zeros((0, len(self._reader.bundle.config.model.type_names)))
+        codes, ticks = np.zeros(0, np.int32), np.zeros(0, np.int64)
+        empty = (codes, ticks, np.zeros(0), np.zeros(0, bool), types)
+        columns = zip(*(self._scored or [empty]), strict=True)
+        # Kept joined, so that asking again copies nothing.
+        self._scored = [tuple(np.concatenate(column) for column in columns)]
+        return ScoredRows(self._names, *self._scored[0])
+
+    def tally(self) -> Tally:
+        """What the rows came to, in figures."""
+        rows = self.scored()
+        ends = (int(rows.tick.min()), int(rows.tick.max())) if len(rows) else None
+        return Tally(
+            self.rows,
+            len(rows),
+            self.rejected,
+            int(rows.alarm.sum()),
+            self.not_scored,
+            self.repairs,
+            frozenset(self.states),
+            frozenset(self.events),
+            ends,
+            self.last,
+            self.counts.slots,
+        )
+
+    @property
+    def rejected(self) -> int:
+        """Rows rejected so far."""
+        return sum(len(batch) for batch in self.rejections)
+
+    def reject(self, reason: Sequence[str], **known: object) -> None:
+        """Note rows that have no score; see `rejected_batch` for what may be known of them."""
+        if len(reason):
+            clock = self._reader.bundle.clock
+            self.rejections.append(rejected_batch(clock, self._source.name, reason, **known))
+            self.not_scored.update(reason)
+
+    def add(self, rows: CleanRows, number: Int64) -> None:
+        """Score rows, or say of each why not.
+
+        Parameters
+        ----------
+        rows : CleanRows, n of them
+        number : int64 [n], place of each in its file, from 0
+        """
+        if len(rows):
+            rows, prints, states = self.sift(rows, number)
+            if len(rows):
+                self._add_new(rows, prints, states)
+
+    def sift(
+        self, rows: CleanRows, number: Int64
+    ) -> tuple[CleanRows, Uint32, Mapping[str, AssetState]]:
+        """Of some rows, at least one, those that are new; the others are rejected or counted.
+
+        Returns
+        -------
+        rows : CleanRows, k of them
+        prints : uint32 [k], their fingerprints
+        states : asset -> its state before them
+        """
+        unmet = [name for name in rows.assets if name not in self.states]
+        states = {**self._past.states(unmet)}
+        states.update((name, self.states[name]) for name in rows.assets if name in self.states)
+        prints = fingerprints(rows, self._reader.roles)
+        never = np.iinfo(np.int64).min
+        last = np.array([states[a].last if a in states else never for a in rows.assets])
+        old = rows.tick <= last[rows.asset]
+        if old.any():
+            self._add_old(rows.take(old), number[old], prints[old])
+            rows, number, prints = rows.take(~old), number[~old], prints[~old]
+        if self._reader.stage.duplicates == "refuse":
+            rows, number, prints = self._without_conflicts(rows, number, prints)
+        return rows, prints, states
+
+    def _add_old(self, rows: CleanRows, number: Int64, prints: Uint32) -> None:
+        """Rows at or before the last one of their asset: known already, or late."""
+        known, at_all = self._known(rows, prints)
+        again = int(known.sum())
+        if self._source.grew:
+            self.not_scored[ALREADY] += again
+        else:
+            self._reject_rows(rows, number, known, DUPLICATE, ["was scored before"] * again)
+        late = ~known
+        words = np.where(at_all[late], "differs from what was scored", "was not there").tolist()
+        self._reject_rows(rows, number, late, LATE, words)
+        for code, name in enumerate(rows.assets):
+            ticks = rows.tick[late & (rows.asset == code)]
+            if len(ticks):
+                self.late[name] = min(int(ticks.min()), self.late.get(name, int(ticks.min())))
+
+    def _known(self, rows: CleanRows, prints: Uint32) -> tuple[Bool, Bool]:
+        """Rows taken before with these very readings, and rows taken before at all."""
+        known, at_all = np.zeros(len(rows), bool), np.zeros(len(rows), bool)
+        order = np.argsort(rows.asset, kind="stable")
+        edges = np.searchsorted(rows.asset[order], np.arange(len(rows.assets) + 1))
+        for code, name in enumerate(rows.assets):
+            mine = order[edges[code] : edges[code + 1]]
+            tick = rows.tick[mine]
+            seen = self._past.seen(name, int(tick.min()), int(tick.max()))
+            at_all[mine] = np.isin(tick, seen.tick)
+            both = [_with_print(t, p) for t, p in ((tick, prints[mine]), (seen.tick, seen.prints))]
+            known[mine] = np.isin(*both)
+        return known, at_all
+
+    def _without_conflicts(
+        self, rows: CleanRows, number: Int64, prints: Uint32
+    ) -> tuple[CleanRows, Int64, Uint32]:
+        """Rows but for those of one asset and time that contradict each other."""
+        order = np.lexsort((prints, rows.tick, rows.asset))
+        asset, tick, mark = rows.asset[order], rows.tick[order], prints[order]
+        same = (np.diff(asset) == 0) & (np.diff(tick) == 0)
+        group = np.concatenate([[0], np.cumsum(~same)])[: len(order)]
+        differs = np.bincount(group[1:][same & (np.diff(mark) != 0)], minlength=len(order)) > 0
+        conflict = np.zeros(len(rows), bool)
+        conflict[order] = differs[group]
+        if not conflict.any():
+            return rows, number, prints
+        words = ["other readings for one asset and time"] * int(conflict.sum())
+        self._reject_rows(rows, number, conflict, CONFLICTING, words)
+        return rows.take(~conflict), number[~conflict], prints[~conflict]
+
+    def _reject_rows(
+        self, rows: CleanRows, number: Int64, which: Bool, reason: str, words: Sequence[str]
+    ) -> None:
+        names = [rows.assets[code] for code in rows.asset[which]]
+        known = {"row": number[which], "asset": names, "tick": rows.tick[which], "detail": words}
+        self.reject([reason] * len(names), **known)
+
+    def _add_new(self, rows: CleanRows, prints: Uint32, states: Mapping[str, AssetState]) -> None:
+        done = score_on(self._reader, states, rows, self._source.name)
+        self.states.update(done.states)
+        self.repairs.update(done.repairs)
+        self.not_scored.update({MERGED: len(rows) - int(done.new.sum())})
+        self.remember(rows, prints)
+        self._keep_scores(done)
+        self._reject_unscored(done)
+        self._watch(done)
+        events = done.frame.events
+        named = (done.frame.assets[code] for code in events.asset)
+        self.events.update(zip(named, events.time.tolist(), strict=True))
+
+    def remember(self, rows: CleanRows, prints: Uint32) -> None:
+        """Note rows as taken, with their fingerprints."""
+        order = np.lexsort((rows.tick, rows.asset))
+        edges = np.searchsorted(rows.asset[order], np.arange(len(rows.assets) + 1))
+        for code, name in enumerate(rows.assets):
+            mine = order[edges[code] : edges[code + 1]]
+            self.seen.append(Seen(name, rows.tick[mine], prints[mine]))
+
+    def _keep_scores(self, done: Continued) -> None:
+        scores, since = done.scores, self._source.since
+        codes = np.array([self._code[name] for name in done.frame.assets], np.int32)
+        types = np.zeros((len(scores), 0))
+        if scores.type_probability is not None:
+            types = scores.probability[:, None] * scores.type_probability
+        columns = (codes[scores.asset], scores.time, scores.probability, scores.alarm, types)
+        if since is not None:
+            wanted = scores.time >= since
+            self.not_scored[WARM_UP] += int((~wanted).sum())
+            columns = tuple(column[wanted] for column in columns)
+        self._scored.append(columns)
+        shown = slice(None) if since is None else scores.time >= since
+        self.counts.add(done.frame, scores.row[shown], scores.alarm[shown])
+
+    def _reject_unscored(self, done: Continued) -> None:
+        frame, unscored = done.frame, done.new.copy()
+        unscored[done.scores.row] = False
+        if self._source.since is not None:
+            warm_up = unscored & (frame.time < self._source.since)
+            self.not_scored[WARM_UP] += int(warm_up.sum())
+            unscored &= ~warm_up
+        rows = np.flatnonzero(unscored)
+        names = [frame.assets[code] for code in frame.asset[rows]]
+        reasons = why_unscored(self._reader.bundle, frame, rows)
+        self.reject(reasons, asset=names, tick=frame.time[rows])
+
+
+def _with_print(tick: Int64, prints: Uint32) -> np.ndarray:
+    """Time and fingerprint as one number; two different pairs share one in 2^64 cases."""
+    spread = tick.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    return spread ^ (prints.astype(np.uint64) << np.uint64(32)) ^ prints

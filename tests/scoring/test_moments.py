@@ -1,0 +1,76 @@
+"""Times of a scored file: those that can be read are read, the others are told apart."""
+
+from datetime import date, datetime
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from rareevent.errors import DataError
+from rareevent.ingestion.frame import Clock
+from rareevent.scoring.moments import read_moments
+from tests.bundles import tiny_config
+
+CLOCK, AGE = Clock("datetime", 60_000_000), Clock("age", 1)
+DAY = 86_400_000_000
+
+
+def read(values, clock=CLOCK, **stage):
+    column = pa.chunked_array([pa.array(values)])
+    settings = tiny_config().ingest.model_copy(update=stage)
+    asset = np.zeros(len(values), np.int32)
+    ticks, known = read_moments(column, asset, settings, clock, "x.csv")
+    return [int(t) if k else None for t, k in zip(ticks, known, strict=True)]
+
+
+def test_text_in_one_format_with_dirt_between():
+    values = ["1970-01-02", "NA", None, "1970-02-30", "x", "1970-01-03 00:00:01"]
+    assert read(values) == [DAY, None, None, None, None, 2 * DAY + 1_000_000]
+
+
+def test_a_given_format_and_what_it_does_not_read():
+    values = ["02.01.1970", "1.1970", "03.01.1970"]
+    assert read(values, time_format="%d.%m.%Y") == [DAY, None, 2 * DAY]
+
+
+def test_typed_times_and_dates():
+    assert read([datetime(1970, 1, 2), None]) == [DAY, None]
+    assert read([date(1970, 1, 2), None]) == [DAY, None]
+
+
+def test_ages_are_whole_numbers_from_any_type():
+    assert read([3, None, 5], AGE) == [3, None, 5]
+    assert read([3.0, 3.5, np.nan, np.inf, 5.0], AGE) == [3, None, None, None, 5]
+    assert read(["3", "3.0", "x", "", "3.5", "1e3"], AGE) == [3, 3, None, None, None, None]
+
+
+def test_seconds_since_1970():
+    assert read(["86400", "soon", "86400.5"], time_format="epoch_s") == [DAY, None, DAY + 500_000]
+    assert read([86400.0, np.nan], time_format="epoch_s") == [DAY, None]
+
+
+def test_local_times_become_utc_row_by_row():
+    values = ["2024-07-01 12:00", "?", "2024-01-01 12:00"]
+    summer, _, winter = read(values, timezone="Europe/Berlin")
+    assert np.datetime64(summer, "us") == np.datetime64("2024-07-01T10:00")
+    assert np.datetime64(winter, "us") == np.datetime64("2024-01-01T11:00")
+
+
+def test_no_rows_have_no_times():
+    assert read(pa.array([], pa.string())) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "clock", "said"),
+    [
+        (["soon", "later"], CLOCK, "soon"),
+        ([None, None], CLOCK, "2 of 2 rows have no time"),
+        (["01/02/2024", "03/04/2024"], CLOCK, "both read every value"),
+        ([1, 2], CLOCK, r"whole numbers \(an age\), but the model knows time as points in time"),
+        (["2024-01-01"], AGE, "points in time, but the model knows time as whole numbers"),
+        ([True, False], CLOCK, "not points in time or an age"),
+    ],
+)
+def test_a_column_that_holds_no_times_is_refused_as_a_whole(values, clock, said):
+    with pytest.raises(DataError, match=said):
+        read(values, clock)

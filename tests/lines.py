@@ -46,7 +46,7 @@ def line_settings(source: Path) -> dict:
         "label": {"horizon": "5min"},
         "channels": {"use": ["value", "volatility"]},
         "window": {"lookback": 6},
-        "model": {"units": [6, 4], "members": 1},
+        "model": {"units": [6, 4], "members": 1, "blend": "off"},
         "train": {"batch_size": 64},
         "evaluate": {"baselines": ["logistic"], "bootstrap": 50},
         "register": {"model": "line"},

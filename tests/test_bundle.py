@@ -69,7 +69,7 @@ def test_what_is_loaded_is_what_was_saved(saved):
 def test_the_description_is_strict_json_and_complete(saved):
     plain = json.loads((saved / "bundle.json").read_text(), parse_constant=pytest.fail)
     assert plain["format"] == "rareevent-bundle"
-    assert plain["version"] == 1
+    assert plain["version"] == 2
     assert plain["needs"] == ["s1", "s2", "grade"]
     assert plain["label"] == {"horizon": 300_000_000, "lead": 0, "auxiliary": [2.5, 5.0]}
     assert plain["window"] == {"lookback": 4, "pad": "first", "min_history": 1}
@@ -177,7 +177,7 @@ def test_a_newer_format_is_refused_in_words_whatever_else_it_holds(saved):
         plain["provenance"]["versions"]["rareevent"] = "4.2"
 
     edit(saved, age, sign=False)
-    with pytest.raises(ModelError, match=r"format 7, written by rareevent 4\.2.*up to format 1"):
+    with pytest.raises(ModelError, match=r"format 7, written by rareevent 4\.2.*up to format 2"):
         load_bundle(saved)
 
 

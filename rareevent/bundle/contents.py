@@ -14,11 +14,12 @@ import numpy as np
 from rareevent import __version__
 from rareevent.alarms.calibration import Calibration
 from rareevent.alarms.policy import AlarmPolicy
+from rareevent.blend.blend import Blend
 from rareevent.config import PipelineConfig, validate_pipeline
 from rareevent.errors import ModelError, RareEventError
+from rareevent.forecast.encoder import Encoder, encoder_from_parts
 from rareevent.ingestion.frame import Clock
 from rareevent.lstm.cell import Network
-from rareevent.windowing.encode import RowEncoder
 
 _PACKAGES = ("numpy", "tensorflow", "keras")
 
@@ -33,24 +34,27 @@ class Bundle:
     clock : how time is counted
     needs : columns that the input must have beside time (and asset, where the config names one)
     encoder : from readings to the row matrix
-    networks : members of the ensemble; the mean of their logits is calibrated
+    networks : members of the ensemble; the mean of their logits is calibrated, or goes into the
+        blend
     calibration : from logit to probability
     policy : from probabilities to alarms
     profile : what the training rows looked like, see `training_profile`
     provenance : where it comes from, see `new_provenance`
     digest : sha256 of what it was loaded from; empty before it was saved
+    blend : what the LSTM's logit is weighed and added with; None where it stands alone
     """
 
     config: PipelineConfig
     clock: Clock
     needs: tuple[str, ...]
-    encoder: RowEncoder
+    encoder: Encoder
     networks: tuple[Network, ...]
     calibration: Calibration
     policy: AlarmPolicy
     profile: Mapping[str, Any]
     provenance: Mapping[str, Any]
     digest: str = ""
+    blend: Blend | None = None
 
     @property
     def horizon(self) -> int:
@@ -94,6 +98,8 @@ def to_parts(bundle: Bundle) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     arrays = _under("encoder", encoder_arrays) | _under("calibration", calibration_arrays)
     for number, network in enumerate(bundle.networks):
         arrays |= _under(f"network_{number}", network.to_arrays())
+    if bundle.blend is not None:
+        arrays |= _under("blend", bundle.blend.to_arrays())
     label = bundle.config.label
     plain = {
         "config": bundle.config.dump(),
@@ -108,6 +114,8 @@ def to_parts(bundle: Bundle) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
             "auxiliary": list(label.auxiliary),
         },
         "networks": [{"activation": bundle.config.model.activation} for _ in bundle.networks],
+        # For a reader's eyes; what is computed with lies in the arrays.
+        "blend": dict(bundle.blend.weights) if bundle.blend is not None else None,
         "calibration": calibration,
         "alarm": bundle.policy.to_json(),
         "profile": dict(bundle.profile),
@@ -125,15 +133,18 @@ def from_parts(plain: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Bu
         When a part is missing or does not fit.
     """
     try:
-        encoder = RowEncoder.from_parts(plain["encoder"], _below("encoder", arrays))
+        encoder = encoder_from_parts(plain["encoder"], _below("encoder", arrays))
         networks = tuple(
             Network.from_arrays(_below(f"network_{i}", arrays), settings["activation"])
             for i, settings in enumerate(plain["networks"])
         )
         if not networks:
             raise ModelError("it holds no network")
+        config = validate_pipeline(plain["config"], where="its pipeline")
+        if any(network.heads <= len(config.model.type_names) for network in networks):
+            raise ModelError("a network has fewer heads than its pipeline names types of events")
         return Bundle(
-            config=validate_pipeline(plain["config"], where="its pipeline"),
+            config=config,
             clock=Clock(plain["clock"]["kind"], int(plain["clock"]["interval"])),
             needs=tuple(plain["needs"]),
             encoder=encoder,
@@ -142,6 +153,7 @@ def from_parts(plain: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Bu
             policy=AlarmPolicy.from_json(plain["alarm"]),
             profile=plain["profile"],
             provenance=plain["provenance"],
+            blend=_blend_from(arrays, len(encoder.channels), config.window.lookback),
         )
     except RareEventError as error:
         raise ModelError(" ".join(str(error).split())) from None
@@ -149,6 +161,14 @@ def from_parts(plain: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Bu
         raise ModelError(f"the part {error} is missing") from None
     except (TypeError, ValueError, AttributeError) as error:
         raise ModelError(f"a part is not what it should be: {error}") from None
+
+
+def _blend_from(
+    arrays: Mapping[str, np.ndarray], channels: int, lookback: int
+) -> Blend | None:
+    """The blend, or None: format 1 had none, and a model may be the LSTM alone."""
+    mine = _below("blend", arrays)
+    return Blend.from_arrays(mine, channels, lookback) if mine else None
 
 
 def _under(folder: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -29,7 +29,8 @@ from rareevent.errors import ModelError, OutputError
 BUNDLE_FILE = "bundle.json"
 WEIGHTS_FILE = "weights.npz"
 FORMAT = "rareevent-bundle"
-FORMAT_VERSION = 1
+# 2 may hold a blend, which a reader of format 1 would leave out; what is of format 1 is read.
+FORMAT_VERSION = 2
 
 
 class KerasModel(Protocol):

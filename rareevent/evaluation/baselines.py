@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from rareevent.blend.blend import Simple
+from rareevent.blend.features import last_row, window_features
+from rareevent.blend.linear import Linear
+from rareevent.blend.trees import Trees
 from rareevent.errors import TrainingError
 from rareevent.ingestion.frame import Bool, Float32, Float64, Int8, Int64
+from rareevent.training.shrinkage import fit_logistic, logistic_c
 from rareevent.windowing.temporalize import Windows
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import HistGradientBoostingClassifier
 
 BaselineName = Literal["logistic", "boosting"]
 ClassWeight = Literal["balanced", "none"] | Mapping[int, float]
 
-# Penalty of the logistic regression when each positive row weighs 1: 1 / C. Strong, because
-# channels are many and events few; chosen on the first half of the sheet-break rows.
-_LOGISTIC_C = 0.01
 _BOOSTING: dict[str, Any] = {
     "max_iter": 200,
     "learning_rate": 0.03,
@@ -31,36 +35,9 @@ _BOOSTING: dict[str, Any] = {
 # Beyond these, more negatives add time and little else.
 _NEGATIVES_PER_POSITIVE = 50
 _MOST_ROWS = {"logistic": 200_000, "boosting": 40_000}
-# Window elements gathered at once, 64 MB of float32.
-_ELEMENTS = 1 << 24
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """A fitted baseline.
-
-    Attributes
-    ----------
-    name : "logistic" or "boosting"
-    features : windows -> float32 [m, f]
-    decide : features -> log-odds [m]
-    shift : log-odds that class weights and sampling added in training; see
-        `alarms.calibration.prior_shift`
-    """
-
-    name: BaselineName
-    features: Callable[[Windows], Float32]
-    decide: Callable[[Float32], Float64]
-    shift: float
-
-    def logits(self, windows: Windows) -> Float64:
-        """Log-odds of an event within the horizon, float64 [m]; class weights taken off."""
-        step = _windows_at_once(windows)
-        parts = [
-            self.decide(self.features(windows.take(slice(low, low + step))))
-            for low in range(0, len(windows), step)
-        ]
-        return np.concatenate(parts).astype(np.float64) - self.shift if parts else np.zeros(0)
+# Rows on which trees taken out of scikit-learn are held against it, and how near they must come.
+_ROWS_HELD_AGAINST = 200
+_TOLERANCE = 1e-9
 
 
 def fit_baseline(
@@ -70,7 +47,7 @@ def fit_baseline(
     *,
     class_weight: ClassWeight = "balanced",
     seed: int,
-) -> Baseline:
+) -> Simple:
     """Fit a baseline on the windows the LSTM learns from.
 
     "logistic" sees the channels of the last row; "boosting" (histogram gradient boosting) sees
@@ -92,42 +69,14 @@ def fit_baseline(
     chosen, kept = _sample(target, _MOST_ROWS[name], rng)
     positive = target[chosen] == 1
     weight = _row_weights(positive, class_weight)
-    features = last_row if name == "logistic" else window_features
-    fit = _fit_logistic if name == "logistic" else _fit_boosting
-    decide = fit(_in_chunks(features, windows.take(chosen)), positive, weight, seed)
+    seen = windows.take(chosen)
+    if name == "logistic":
+        c = logistic_c(windows, target)
+        model = Linear(*fit_logistic(last_row(seen), positive, weight, c))
+    else:
+        model = _fit_boosting(window_features(seen), positive, weight, seed)
     share = {label: weight[positive == label][0] * kept[label] for label in (True, False)}
-    return Baseline(name, features, decide, float(np.log(share[True] / share[False])))
-
-
-def last_row(windows: Windows) -> Float32:
-    """Channels of each window's last row, float32 [m, c]."""
-    return windows.rows[windows.ends]
-
-
-def window_features(windows: Windows) -> Float32:
-    """Last row, mean, deviation and slope (per row) of each channel, float32 [m, 4 c].
-
-    At lookback 1 the last row alone: there is nothing else to tell.
-    """
-    if windows.lookback == 1:
-        return last_row(windows)
-    values = windows.gather()
-    step = np.arange(windows.lookback, dtype=np.float32)
-    step -= step.mean()
-    slope = np.einsum("j,mjc->mc", step, values) / np.sum(step**2)
-    return np.concatenate(
-        [values[:, -1], values.mean(axis=1), values.std(axis=1), slope], axis=1, dtype=np.float32
-    )
-
-
-def _windows_at_once(windows: Windows) -> int:
-    return max(1, _ELEMENTS // (windows.lookback * max(windows.rows.shape[1], 1)))
-
-
-def _in_chunks(features: Callable[[Windows], Float32], windows: Windows) -> Float32:
-    step = _windows_at_once(windows)
-    parts = [features(windows.take(slice(i, i + step))) for i in range(0, len(windows), step)]
-    return np.concatenate(parts)
+    return Simple(model, float(np.log(share[True] / share[False])))
 
 
 def _sample(target: Int8, most: int, rng: np.random.Generator) -> tuple[Int64, dict[bool, float]]:
@@ -160,21 +109,7 @@ def _row_weights(positive: Bool, class_weight: ClassWeight) -> Float64:
     return np.where(positive, 1.0, ratio)
 
 
-def _fit_logistic(
-    features: Float32, positive: Bool, weight: Float64, seed: int
-) -> Callable[[Float32], Float64]:
-    from sklearn.linear_model import LogisticRegression
-
-    # Newton's method is exact and fast until the square of the channels outgrows the rows.
-    solver = "newton-cholesky" if features.shape[1] <= 2_000 else "lbfgs"
-    model = LogisticRegression(C=_LOGISTIC_C, solver=solver, max_iter=1_000, random_state=seed)
-    model.fit(features, positive, sample_weight=weight)
-    return model.decision_function
-
-
-def _fit_boosting(
-    features: Float32, positive: Bool, weight: Float64, seed: int
-) -> Callable[[Float32], Float64]:
+def _fit_boosting(features: Float32, positive: Bool, weight: Float64, seed: int) -> Trees:
     from sklearn.ensemble import HistGradientBoostingClassifier
     from threadpoolctl import threadpool_limits
 
@@ -183,9 +118,48 @@ def _fit_boosting(
     # as the folds of a backtest, two threads were seen to take twenty times as long as one.
     with threadpool_limits(1):
         model.fit(features, positive, sample_weight=weight / weight.mean())
+        return trees_of(model, features[:_ROWS_HELD_AGAINST])
 
-    def decide(values: Float32) -> Float64:
-        with threadpool_limits(1):
-            return model.decision_function(values)
 
-    return decide
+def trees_of(model: HistGradientBoostingClassifier, rows: Float32) -> Trees:
+    """The trees of a fitted two-class model of scikit-learn, as plain arrays.
+
+    They lie in attributes that scikit-learn calls private, so that what is read there is held
+    against the model itself.
+
+    Parameters
+    ----------
+    model : HistGradientBoostingClassifier of numeric features
+    rows : float32 [m, f], to hold the trees against the model
+
+    Raises
+    ------
+    TrainingError
+        When the two disagree.
+    """
+    parts = [step[0].nodes for step in model._predictors]
+    sizes = np.array([len(part) for part in parts])
+    roots, nodes = np.cumsum(sizes) - sizes, np.concatenate(parts)
+    leaf, first = nodes["is_leaf"].astype(bool), np.repeat(roots, sizes)
+
+    def child(name: str) -> np.ndarray:
+        return np.where(leaf, -1, nodes[name] + first).astype(np.int32)
+
+    trees = Trees(
+        features=model.n_features_in_,
+        roots=roots,
+        feature=np.where(leaf, -1, nodes["feature_idx"]).astype(np.int32),
+        threshold=np.where(leaf, 0.0, nodes["num_threshold"]),
+        missing_left=nodes["missing_go_to_left"].astype(bool) & ~leaf,
+        left=child("left"),
+        right=child("right"),
+        value=np.where(leaf, nodes["value"], 0.0),
+        start=float(np.ravel(model._baseline_prediction)[0]),
+    )
+    apart = np.abs(trees.logits(rows) - model.decision_function(rows)).max(initial=0.0)
+    if not apart <= _TOLERANCE:
+        raise TrainingError(
+            f"boosting: its trees, taken out of scikit-learn, differ from it by {apart:.2g}; this"
+            " version of scikit-learn is not known here: install a pinned one"
+        )
+    return trees

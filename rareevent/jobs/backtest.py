@@ -8,35 +8,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import os
-import signal
-import threading
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rareevent import __version__
 from rareevent.config import PipelineConfig, dump_pipeline
-from rareevent.errors import ConfigError, OutputError, RareEventError, TrainingError
+from rareevent.errors import ConfigError, OutputError
 from rareevent.jobs.fold import OUTCOME, FoldPlan, FoldTask, fold_is_done, run_fold
-from rareevent.jobs.learn import LSTM
 from rareevent.jobs.pool import Pooled, pool_folds
 from rareevent.jobs.predictions import ALARMS, EVENTS, PREDICTIONS
 from rareevent.jobs.prepare import prepare
 from rareevent.jobs.progress import Progress, Quiet
 from rareevent.jobs.train import absolute
-from rareevent.scoring.output import output_folder
+from rareevent.jobs.workers import in_processes
+from rareevent.scoring.folder import output_folder
 from rareevent.tracking.home import Home, find_home
 from rareevent.tracking.runs import training_run
 from rareevent.tracking.tracked import TrackedRun
 
 SUMMARY = "backtest.json"
-_SECONDS_BETWEEN_LOOKS = 1.0
 
 
 @dataclass(frozen=True)
@@ -48,17 +42,23 @@ class BacktestResult:
     folds : per fold its split, metrics of every model, policies, audit and verdict
     pooled : model -> metrics and intervals over the test rows of all folds
     mean : model -> metric -> mean over the folds
-    comparisons : other model -> paired differences to the LSTM on the pooled rows
+    model : the model that the pipeline registers, "lstm" or "blend"
+    comparisons : other model -> paired differences to the registered one on the pooled rows
+    verdict, verdict_sentence : over all folds, as a word and in words; see `train.TrainResult`
+    skill : `Skill.to_json()` over the test rows of all folds
     folds_reused : folds that an earlier, interrupted call had finished
     """
 
     run_id: str
     output: str
     folds: Sequence[Mapping[str, Any]]
+    model: str
     pooled: Mapping[str, Any]
     mean: Mapping[str, Any]
     comparisons: Mapping[str, Any]
     verdict: str
+    verdict_sentence: str
+    skill: Mapping[str, Any]
     seconds: float
     folds_reused: int
 
@@ -142,45 +142,9 @@ def _run_missing(tasks: Sequence[FoldTask], workers: int, progress: Progress) ->
         return
     workers = max(1, min(workers, len(missing)))
     progress.step("folds", done, len(tasks), f"{workers} at a time")
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_obey_parent) as pool:
-        futures = {pool.submit(run_fold, task): task.fold for task in missing}
-        try:
-            for future in as_completed(futures):
-                _finished(future, futures[future])
-                done += 1
-                progress.step("folds", done, len(tasks), f"fold {futures[future]} finished")
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in multiprocessing.active_children():
-                process.terminate()
-            raise
-
-
-def _finished(future: Future[int], fold: int) -> None:
-    """Raise what went wrong in a fold, naming it."""
-    try:
-        future.result()
-    except BrokenProcessPool:
-        raise TrainingError(
-            f"fold {fold}: its process was killed, as happens when memory runs out; call again with"
-            " fewer --workers, and finished folds are kept"
-        ) from None
-    except RareEventError as error:
-        raise type(error)(f"fold {fold}: {error}") from None
-
-
-def _obey_parent() -> None:
-    """A worker leaves Ctrl-C to its parent, and does not outlive one that was killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(_SECONDS_BETWEEN_LOOKS)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    for task, _ in in_processes(run_fold, missing, workers, lambda task: f"fold {task.fold}"):
+        done += 1
+        progress.step("folds", done, len(tasks), f"fold {task.fold} finished")
 
 
 def _result(
@@ -200,10 +164,13 @@ def _result(
         run_id=run.run_id,
         output=str(folder),
         folds=[{k: v for k, v in o.items() if k != "key"} for o in outcomes],
+        model=outcomes[0]["model"],
         pooled=figures,
         mean=pooled.mean,
         comparisons=pooled.comparisons,
-        verdict=pooled.verdict.sentence,
+        verdict=pooled.verdict.outcome,
+        verdict_sentence=pooled.verdict.sentence,
+        skill=pooled.skill.to_json(),
         seconds=round(time.perf_counter() - started, 3),
         folds_reused=reused,
     )
@@ -232,20 +199,24 @@ def _track(
     home: Home | None,
 ) -> None:
     """Pooled figures on the parent run, each fold's on a run nested in it."""
-    run.metrics(result.pooled[LSTM]["metrics"], prefix="test")
+    run.metrics(result.pooled[result.model]["metrics"], prefix="test")
     for name, figures in result.pooled.items():
-        if name != LSTM:
+        if name != result.model:
             run.metrics(figures["metrics"], prefix=f"test_{name}")
-    run.tags({"verdict": result.verdict, "kind": "backtest"})
-    run.describe(result.verdict)
+    run.metrics({"test/skill_p_value": result.skill["p_value"]})
+    said = {"verdict": result.verdict, "verdict_sentence": result.verdict_sentence}
+    run.tags({**said, "kind": "backtest"})
+    run.describe(result.verdict_sentence)
     for name in (PREDICTIONS, EVENTS, ALARMS):
         run.save_file(folder / name, "predictions")
     run.save_file(folder / SUMMARY)
     for outcome in outcomes:
         name = f"{config.name}, fold {outcome['fold']}"
         with training_run(config.name, name, home=home or find_home(), parent=run.run_id) as child:
-            child.metrics(outcome["metrics"][LSTM], prefix="test")
-            child.tags({"verdict": outcome["verdict"], "kind": "backtest fold"})
+            child.metrics(outcome["metrics"][result.model], prefix="test")
+            child.metrics({"test/skill_p_value": outcome["skill"]["p_value"]})
+            said = {name: outcome[name] for name in ("verdict", "verdict_sentence")}
+            child.tags({**said, "kind": "backtest fold"})
             child.save("outcome.json", json.dumps(outcome, allow_nan=False))
 
 

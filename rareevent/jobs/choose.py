@@ -1,13 +1,16 @@
-"""What is chosen on forward out-of-fold scores: the calibration and the alarm policy."""
+"""What is chosen on forward out-of-fold scores: weights of a blend, calibration, alarm policy."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from rareevent.alarms.calibration import Calibration, fit_calibration
 from rareevent.alarms.policy import AlarmPolicy, raise_alarms
+from rareevent.config import BlendWeights
+from rareevent.evaluation.blend_weights import fit_weights
 from rareevent.evaluation.objectives import FittedPolicy, fit_policy
 from rareevent.evaluation.scored import Scored
 from rareevent.ingestion.frame import Bool, Float64, Int64
@@ -33,6 +36,28 @@ class Chosen:
     def policy(self) -> AlarmPolicy:
         """The alarm policy."""
         return self.fitted.policy
+
+
+def choose_weights(
+    prepared: Prepared, row: Int64, logits: Mapping[str, Float64]
+) -> dict[str, float]:
+    """Weights of a blend's members, which add up to 1, as `model.blend` says.
+
+    Parameters
+    ----------
+    row : int64 [m], ascending
+    logits : member -> float64 [m], by fits that learned from earlier rows only; of given weights,
+        those of the members named here are used
+    """
+    rule, names = prepared.config.model.blend, list(logits)
+    if isinstance(rule, BlendWeights):
+        given = {name: getattr(rule, name) for name in names}
+        return {name: weight / sum(given.values()) for name, weight in given.items()}
+    if rule == "equal":
+        return dict.fromkeys(names, 1 / len(names))
+    target = prepared.labels.target[row]
+    events = len(np.unique(prepared.labels.event[row[target == 1]]))
+    return fit_weights(logits, target, events)
 
 
 def choose(prepared: Prepared, row: Int64, logit: Float64) -> Chosen:

@@ -13,10 +13,11 @@ from rareevent.errors import DataError
 from rareevent.evaluation.compare import compare_with_random
 from rareevent.evaluation.evaluate import Evaluation, evaluate
 from rareevent.evaluation.scored import Scored
-from rareevent.evaluation.verdict import give_verdict
+from rareevent.evaluation.skill import FitScores, Skill, find_skill
+from rareevent.evaluation.verdict import give_verdict, with_skill
 from rareevent.ingestion import ingest, with_event_delay, without_feed
 from rareevent.ingestion.frame import Bool, SensorFrame
-from rareevent.jobs.judge import RANDOM
+from rareevent.jobs.contenders import RANDOM
 from rareevent.scoring.engine import score_frame
 from rareevent.tracking.home import Home
 from rareevent.tracking.resolve import resolve_model
@@ -33,7 +34,9 @@ class EvaluationResult:
     since : first judged time
     rows_not_judged : rows that are too near to what the model learned from, or lie before it
     evaluation : Evaluation of the judged rows
-    verdict : against alarms at random, in one sentence
+    verdict, verdict_sentence : against chance: no_skill, better, worse or cannot_be_told_apart,
+        and the same in words
+    skill : of the judged rows
     """
 
     model: str
@@ -41,10 +44,13 @@ class EvaluationResult:
     rows_not_judged: int
     evaluation: Evaluation
     verdict: str
+    verdict_sentence: str
+    skill: Skill
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
-        return {**vars(self), "evaluation": self.evaluation.to_json()}
+        parts = {"evaluation": self.evaluation.to_json(), "skill": self.skill.to_json()}
+        return {**vars(self), **parts}
 
 
 def evaluate_model(
@@ -95,12 +101,16 @@ def evaluate_model(
         **sizes,
     )
     chance = compare_with_random(scored, frame.events, counted, frame.clock, stage, **sizes)
+    skill = find_skill([FitScores.of({"model": scored})], frame.clock, seed=stage.seed)
+    verdict = with_skill(give_verdict({RANDOM: chance}, "the model"), skill)
     return EvaluationResult(
         model=found.uri,
         since=frame.clock.text(int(frame.time[fresh].min())),
         rows_not_judged=int((~fresh).sum()),
         evaluation=evaluation,
-        verdict=give_verdict({RANDOM: chance}).sentence,
+        verdict=verdict.outcome,
+        verdict_sentence=verdict.sentence,
+        skill=skill,
     )
 
 

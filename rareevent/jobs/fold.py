@@ -14,6 +14,7 @@ import numpy as np
 
 from rareevent.config import PipelineConfig
 from rareevent.evaluation.scored import Scored
+from rareevent.evaluation.verdict import with_skill
 from rareevent.jobs.judge import Judged, judge_test
 from rareevent.jobs.learn import learn
 from rareevent.jobs.outcome import split_summary, write_predictions
@@ -27,7 +28,9 @@ from rareevent.jobs.prepare import (
     require_events,
 )
 from rareevent.jobs.progress import Quiet
-from rareevent.jobs.train import audit_learning, make_bundle
+from rareevent.jobs.register import make_bundle
+from rareevent.jobs.skill import skill_of
+from rareevent.jobs.train import audit_learning
 from rareevent.windowing.split import Split, clock_edges, split_assets, split_by_clock
 
 OUTCOME, SCORED = "outcome.json", "scored.npz"
@@ -103,16 +106,22 @@ def run_fold(task: FoldTask) -> int:
     audit, notes = audit_learning(prepared, learned)
     audit.demand()
     judged = judge_test(prepared, learned, make_bundle(prepared, learned, None))
+    skill = skill_of(prepared, learned, judged)
+    verdict = with_skill(judged.verdict, skill)
     outcome = {
         "key": task.key,
         "fold": task.fold,
+        "model": learned.model,
+        "weights": learned.weights,
         "split": split_summary(prepared, learned),
         "dropped": dropped_rows(prepared, learned.final.part.windowed),
         "metrics": {name: e.metrics for name, e in judged.test.items()},
         "intervals": {name: e.to_json()["intervals"] for name, e in judged.test.items()},
         "random": judged.random,
         "policies": {name: c.policy.to_json() for name, c in learned.chosen.items()},
-        "verdict": judged.verdict.sentence,
+        "verdict": verdict.outcome,
+        "verdict_sentence": verdict.sentence,
+        "skill": skill.to_json(),
         "audit": audit.to_json(),
         "reasons": prepared.reasons,
         "notes": list(notes),

@@ -13,29 +13,30 @@ from rareevent.bundle import Bundle
 from rareevent.config import PipelineConfig
 from rareevent.evaluation.compare import Comparison, compare, compare_with_random
 from rareevent.evaluation.evaluate import Evaluation, evaluate
+from rareevent.evaluation.event_types import type_metrics
 from rareevent.evaluation.metrics import row_metrics
 from rareevent.evaluation.random_alarms import random_alarms
 from rareevent.evaluation.scored import Scored
-from rareevent.evaluation.verdict import Verdict, give_verdict
+from rareevent.evaluation.verdict import Verdict
 from rareevent.ingestion import with_event_delay, without_feed
 from rareevent.ingestion.frame import Bool, Int64, SensorFrame
 from rareevent.jobs.choose import events_of, with_alarms
-from rareevent.jobs.learn import LSTM, Learned
+from rareevent.jobs.contenders import RANDOM, TITLES, say_verdict
+from rareevent.jobs.learn import Learned
 from rareevent.jobs.prepare import Prepared
 from rareevent.scoring.engine import Scores, score_frame
+from rareevent.windowing.event_types import type_of_events
 from rareevent.windowing.split import EventPart
 from rareevent.windowing.temporalize import temporalize
-
-TITLES = {"logistic": "logistic regression", "boosting": "gradient boosting"}
-RANDOM = "alarms at random"
 
 
 @dataclass(frozen=True)
 class Judged:
-    """How the model and the baselines did.
+    """How the registered model did, and every other one beside it.
 
     Attributes
     ----------
+    model : name of the registered model, "lstm" or "blend"
     test, validation : model name -> Evaluation
     otherwise_told : the model on the test part, run without the event feed where it will have
         one, and with it where it will not
@@ -45,8 +46,11 @@ class Judged:
     verdict : the comparisons in words
     train : row metrics on the rows that taught, which flatter
     counted, boundary : bool [k], events of the test part, and those it holds only partly
+    types : on the test part, how well the model tells types of events apart; empty where it does
+        not tell them apart
     """
 
+    model: str
     test: Mapping[str, Evaluation]
     validation: Mapping[str, Evaluation]
     otherwise_told: Evaluation
@@ -57,6 +61,7 @@ class Judged:
     train: Mapping[str, Any]
     counted: Bool
     boundary: Bool
+    types: Mapping[str, Any]
 
 
 def judge_test(prepared: Prepared, learned: Learned, bundle: Bundle) -> Judged:
@@ -70,12 +75,13 @@ def judge_test(prepared: Prepared, learned: Learned, bundle: Bundle) -> Judged:
     out = score_frame(bundle, live)
     whole = _join(prepared, out)
     judged = _judged_rows(prepared)[out.row]
-    scored = {LSTM: _of_model(prepared, whole.take(judged), bundle.policy)}
-    scored |= _baselines_scored(prepared, learned, live, out.row[judged])
+    scored = {learned.model: _of_model(prepared, whole.take(judged), bundle.policy)}
+    scored |= _others_scored(prepared, learned, live, out.row[judged])
     unlike = score_frame(bundle, other)
     told = _join(prepared, unlike).take(_judged_rows(prepared)[unlike.row])
     comparisons = compare_all(prepared, scored, counted)
     return Judged(
+        model=learned.model,
         test={
             name: evaluate_part(prepared, rows, learned.chosen[name].policy, counted, boundary)
             for name, rows in scored.items()
@@ -83,13 +89,24 @@ def judge_test(prepared: Prepared, learned: Learned, bundle: Bundle) -> Judged:
         validation=_validation(prepared, learned),
         otherwise_told=evaluate_part(prepared, told, bundle.policy, counted, boundary),
         scored=scored,
-        random=random_alarms(scored[LSTM], counted, prepared.frame.clock).metrics,
+        random=random_alarms(scored[learned.model], counted, prepared.frame.clock).metrics,
         comparisons=comparisons,
-        verdict=give_verdict(comparisons),
+        verdict=say_verdict(comparisons, learned.model),
         train=row_metrics(whole.take(learned.final.part.learned_from[out.row])),
         counted=counted,
         boundary=boundary,
+        types=_types(prepared, out, judged, scored[learned.model], counted),
     )
+
+
+def _types(
+    prepared: Prepared, out: Scores, judged: Bool, scored: Scored, counted: Bool
+) -> dict[str, Any]:
+    """How well types are told apart on the rows of the scorer's output that are judged."""
+    if out.type_probability is None:
+        return {}
+    kind = type_of_events(prepared.frame.events, out.types)
+    return type_metrics(scored, counted, kind, out.type_probability[judged])
 
 
 def frame_as_scored(
@@ -151,16 +168,20 @@ def evaluate_part(
 def compare_all(
     prepared: Prepared, scored: Mapping[str, Scored], counted: Bool
 ) -> dict[str, Comparison]:
-    """The model against every baseline and against its own alarms at random, paired."""
+    """The registered model against every other one and its own alarms at random, paired.
+
+    Parameters
+    ----------
+    scored : model name -> the same rows; the first is the registered model
+    """
     frame, config = prepared.frame, prepared.config
     sizes = {"lookback": config.window.lookback, "horizon": prepared.labels.horizon}
-    ours = scored[LSTM]
+    (_, ours), *others = scored.items()
     found = {
         TITLES[name]: compare(
             ours, theirs, frame.events, counted, frame.clock, config.evaluate, **sizes
         )
-        for name, theirs in scored.items()
-        if name != LSTM
+        for name, theirs in others
     }
     found[RANDOM] = compare_with_random(
         ours, frame.events, counted, frame.clock, config.evaluate, **sizes
@@ -168,10 +189,10 @@ def compare_all(
     return found
 
 
-def _baselines_scored(
+def _others_scored(
     prepared: Prepared, learned: Learned, live: SensorFrame, row: Int64
 ) -> dict[str, Scored]:
-    """The baselines on the rows that the model was judged on, each by its own policy."""
+    """The other models on the rows that the registered one was judged on, each by its policy."""
     windows, window = learned.final.part.windows, prepared.config.window
     if live is not prepared.frame:
         rows = learned.final.part.encoder.encode(live)
@@ -179,10 +200,11 @@ def _baselines_scored(
         windows, _ = temporalize(rows, live.segments, *cut)
     mine = windows.take(np.searchsorted(windows.ends, row))
     segment = live.segments.of_row[row]
-    scored = {}
-    for name in prepared.config.evaluate.baselines:
-        chosen = learned.chosen[name]
-        probability = chosen.calibration.apply(learned.final.logits(name, mine))
+    scored, logits = {}, learned.logits(mine)
+    for name, chosen in learned.chosen.items():
+        if name == learned.model:
+            continue
+        probability = chosen.calibration.apply(logits[name])
         silent = np.zeros(len(row), bool)
         rows = Scored.of_rows(prepared.frame, prepared.labels, row, segment, probability, silent)
         scored[name] = with_alarms(rows, chosen.policy)

@@ -1,8 +1,12 @@
 """Learning, as training and every fold of a backtest do it: choose on forward scores, then refit.
 
 Each validation fold is scored by models that learned from the rows before it. On those scores
-the calibration and the alarm policy are chosen, for the LSTM and for every baseline alike. Then
-all of them learn once more from everything before the test part.
+the weights of the blend are chosen, and the calibration and the alarm policy, for it and for
+every other model alike. Then all members learn once more from everything before the test part.
+
+Weights and calibration are fitted to the same scores. That flatters the blend's validation
+figures a little: five numbers, two of them drawn toward equal weights, against the events of the
+validation folds. The test part has no say in either.
 """
 
 from __future__ import annotations
@@ -14,11 +18,28 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from rareevent.blend.blend import Blend, Simple, mix
 from rareevent.config import PipelineConfig
-from rareevent.evaluation.baselines import Baseline, fit_baseline
+from rareevent.evaluation.baselines import fit_baseline
 from rareevent.evaluation.objectives import require_objective
 from rareevent.ingestion.frame import Float64, Int64
-from rareevent.jobs.choose import Chosen, choose, choosing_events, choosing_rows
+from rareevent.jobs.choose import (
+    Chosen,
+    choose,
+    choose_weights,
+    choosing_events,
+    choosing_rows,
+)
+from rareevent.jobs.contenders import (
+    BLEND,
+    BOOSTING,
+    LOGISTIC,
+    LSTM,
+    WITHOUT_LSTM,
+    blended_members,
+    model_names,
+    simple_names,
+)
 from rareevent.jobs.parts import Part, window_part
 from rareevent.jobs.prepare import Prepared
 from rareevent.jobs.progress import Progress
@@ -28,20 +49,21 @@ from rareevent.training.start import find_start
 from rareevent.windowing.audit import Fit
 from rareevent.windowing.temporalize import Windows
 
-LSTM = "lstm"
+__all__ = ["LSTM", "Learned", "PartFit", "forward_scores", "learn", "model_names"]
+
 _BASELINES_AT_ONCE = 2
 
 
 @dataclass(frozen=True)
 class PartFit:
-    """A part, and the models that will judge it: the LSTM's members, and baselines by name."""
+    """A part, and the models that will judge it: the LSTM's members, and simple ones by name."""
 
     part: Part
     members: tuple[FittedLSTM, ...]
-    baselines: Mapping[str, Baseline]
+    baselines: Mapping[str, Simple]
 
     def logits(self, name: str, windows: Windows) -> Float64:
-        """Log-odds of some windows by the LSTM ensemble (the members' mean) or a baseline.
+        """Log-odds of some windows by the LSTM ensemble (the members' mean) or a simple model.
 
         What class weights and sampling added in training is taken off.
         """
@@ -64,14 +86,40 @@ class Learned:
     ----------
     folds : what was learned to score each validation fold
     final : what was learned to judge the test part, and goes into the bundle
-    chosen : model name -> its calibration and policy; "lstm" and each baseline
+    chosen : model name -> its calibration and policy; the first is what the pipeline registers
     fits : what the leak audit asks about
+    weights : name of a blend -> member -> weight; empty where nothing is blended
     """
 
     folds: tuple[PartFit, ...]
     final: PartFit
     chosen: Mapping[str, Chosen]
     fits: tuple[Fit, ...]
+    weights: Mapping[str, Mapping[str, float]]
+
+    @property
+    def model(self) -> str:
+        """What the pipeline registers: "lstm", or "blend"."""
+        return next(iter(self.chosen))
+
+    @property
+    def blend(self) -> Blend | None:
+        """What the registered model blends, or None where it is the LSTM alone."""
+        if self.model != BLEND:
+            return None
+        weights, simple = self.weights[BLEND], self.final.baselines
+        linear, trees = (simple[n] if weights[n] > 0 else None for n in (LOGISTIC, BOOSTING))
+        return Blend(weights, self.final.prior_shift, linear, trees)
+
+    @property
+    def prior_shift(self) -> float:
+        """Log-odds that training added to the registered model; a blend takes its own off."""
+        return self.final.prior_shift if self.model == LSTM else 0.0
+
+    def logits(self, windows: Windows) -> dict[str, Float64]:
+        """Log-odds of some windows by every model, refitted; model name -> float64 [m]."""
+        members = {n: self.final.logits(n, windows) for n in (LSTM, *self.final.baselines)}
+        return members | {name: mix(weights, members) for name, weights in self.weights.items()}
 
 
 def learn(prepared: Prepared, progress: Progress) -> Learned:
@@ -100,23 +148,44 @@ def learn(prepared: Prepared, progress: Progress) -> Learned:
             for part, ensemble, simple in zip(parts, members, baselines, strict=True)
         ]
     *folds, final = fits
-    chosen = {
-        name: choose(prepared, *_forward_scores(prepared, folds, name))
+    row, logits = forward_scores(prepared, folds)
+    weights = {
+        name: choose_weights(prepared, row, {n: logits[n] for n in blended_members(name)})
         for name in model_names(config)
+        if name in (BLEND, WITHOUT_LSTM)
     }
-    return Learned(tuple(folds), final, chosen, _questions(prepared, folds, final))
+    logits |= {name: mix(by_member, logits) for name, by_member in weights.items()}
+    chosen = {name: choose(prepared, row, logits[name]) for name in model_names(config)}
+    return Learned(tuple(folds), final, chosen, _questions(prepared, folds, final), weights)
 
 
-def model_names(config: PipelineConfig) -> tuple[str, ...]:
-    """The LSTM and the baselines it is judged beside."""
-    return (LSTM, *config.evaluate.baselines)
+def forward_scores_of_fold(
+    prepared: Prepared, part: int, progress: Progress
+) -> tuple[Int64, Float64]:
+    """Rows of one validation fold, and their log-odds by an LSTM ensemble of the rows before it.
+
+    What `learn` does for a fold, without the simple models and without the refit.
+
+    Returns
+    -------
+    row : int64 [m], ascending
+    logit : float64 [m]
+    """
+    windowed = window_part(prepared, part)
+    # The limit reaches only libraries that are loaded by then.
+    import sklearn.linear_model  # noqa: F401
+
+    with threadpool_limits(1):
+        (members,) = _fit_members([windowed], prepared.config, progress)
+        row, logits = forward_scores(prepared, [PartFit(windowed, members, {})])
+    return row, logits[LSTM]
 
 
-def _fit_baselines(part: Part, config: PipelineConfig) -> dict[str, Baseline]:
+def _fit_baselines(part: Part, config: PipelineConfig) -> dict[str, Simple]:
     rule, seed = config.train.class_weight, config.train.seed
     return {
         name: fit_baseline(name, part.teach, part.target[:, 0], class_weight=rule, seed=seed)
-        for name in config.evaluate.baselines
+        for name in simple_names(config)
     }
 
 
@@ -171,21 +240,28 @@ def _questions(prepared: Prepared, folds: Sequence[PartFit], final: PartFit) -> 
     return (
         *fits,
         Fit("scaling, channels and models", last.learned_from, last.judged_on),
-        Fit("calibration and alarm policy", choosing_rows(prepared), last.judged_on),
+        Fit("blend, calibration and alarm policy", choosing_rows(prepared), last.judged_on),
     )
 
 
-def _forward_scores(
-    prepared: Prepared, folds: Sequence[PartFit], name: str
-) -> tuple[Int64, Float64]:
-    """Every row that is chosen by, and its log-odds by the fold that did not learn from it."""
-    choosing = choosing_rows(prepared)
+def forward_scores(
+    prepared: Prepared, folds: Sequence[PartFit]
+) -> tuple[Int64, dict[str, Float64]]:
+    """Every row that is chosen by, and each member's log-odds by the fold that did not learn it.
+
+    Returns
+    -------
+    row : int64 [m], ascending
+    logits : "lstm" and each simple model -> float64 [m]
+    """
+    choosing, names = choosing_rows(prepared), (LSTM, *folds[0].baselines)
     rows, logits = [], []
     for fold in folds:
         windows = fold.part.windows
         mine = windows.take((choosing & fold.part.judged_on)[windows.ends])
         rows.append(mine.ends)
-        logits.append(fold.logits(name, mine))
-    row, logit = np.concatenate(rows), np.concatenate(logits)
+        logits.append([fold.logits(name, mine) for name in names])
+    row = np.concatenate(rows)
     order = np.argsort(row, kind="stable")
-    return row[order], logit[order]
+    by_name = zip(names, np.concatenate(logits, axis=1), strict=True)
+    return row[order], {name: logit[order] for name, logit in by_name}

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rareevent.forecast.encoder import Encoder
 from rareevent.ingestion.frame import Bool, Int8
 from rareevent.jobs.prepare import Prepared
-from rareevent.windowing.encode import RowEncoder, fit_encoder
+from rareevent.training.forecast import fit_surprise
+from rareevent.windowing.encode import fit_encoder
 from rareevent.windowing.temporalize import Windows, temporalize
 
 
@@ -21,13 +23,13 @@ class Part:
     number : of the judged part
     encoder : channels and scaling
     windows : over every row of the frame that has one
-    teach, target : windows that teach, and their labels, int8 [m, heads]
+    teach, target : windows that teach, and their labels, int8 [m, heads + types of events]
     monitor : windows of the judged part and their own labels, to be watched while training
     learned_from, judged_on : bool [n], rows, for the audit: the very masks that were used
     """
 
     number: int
-    encoder: RowEncoder
+    encoder: Encoder
     windows: Windows
     teach: Windows
     target: Int8
@@ -53,7 +55,7 @@ def window_part(prepared: Prepared, part: int, learn_for: int | None = None) -> 
     config, frame = prepared.config, prepared.frame
     learned_from = prepared.split.rows_before(learn_for or part) & prepared.in_segment
     judged_on = prepared.split.rows_of(part) & prepared.in_segment
-    encoder = fit_encoder(frame, learned_from, config.channels)
+    encoder = _fit_channels(prepared, learned_from)
     windows, _ = temporalize(
         encoder.encode(frame),
         frame.segments,
@@ -61,7 +63,7 @@ def window_part(prepared: Prepared, part: int, learn_for: int | None = None) -> 
         config.window.pad,
         config.window.min_history,
     )
-    target = prepared.targets[windows.ends]
+    target = prepared.learned_targets[windows.ends]
     teach = (learned_from & prepared.labelled)[windows.ends]
     watch = (judged_on & prepared.labelled)[windows.ends]
     # Nothing may be watched on the test part, not even for show.
@@ -76,3 +78,24 @@ def window_part(prepared: Prepared, part: int, learn_for: int | None = None) -> 
         learned_from=learned_from,
         judged_on=judged_on,
     )
+
+
+def normal_rows(targets: Int8, rows: Bool) -> Bool:
+    """Those of some rows that are known to be further from their next event than any horizon.
+
+    Parameters
+    ----------
+    targets : int8 [n, heads], labels by the own and every auxiliary horizon, -1 for unknown
+    rows : bool [n]
+    """
+    return rows & (targets == 0).all(axis=1)
+
+
+def _fit_channels(prepared: Prepared, learned_from: Bool) -> Encoder:
+    """Channels and scaling from the rows that teach, surprise from the normal ones of them."""
+    frame, config = prepared.frame, prepared.config
+    encoder = fit_encoder(frame, learned_from, config.channels)
+    if not config.channels.surprise:
+        return encoder
+    normal, seed = normal_rows(prepared.targets, learned_from), config.train.seed
+    return fit_surprise(frame, encoder, learned_from, normal, config.channels, seed=seed)

@@ -13,10 +13,11 @@ from rareevent.alarms.policy import AlarmPolicy
 from rareevent.evaluation.evaluate import Evaluation
 from rareevent.evaluation.random_alarms import random_alarms
 from rareevent.evaluation.scored import Scored
-from rareevent.evaluation.verdict import Verdict, give_verdict
+from rareevent.evaluation.skill import FitScores, Skill, find_skill
+from rareevent.evaluation.verdict import Verdict, with_skill
+from rareevent.jobs.contenders import model_names, say_verdict
 from rareevent.jobs.fold import read_counted, read_scored
 from rareevent.jobs.judge import compare_all, evaluate_part
-from rareevent.jobs.learn import LSTM, model_names
 from rareevent.jobs.prepare import Prepared
 
 
@@ -29,7 +30,8 @@ class Pooled:
     evaluations : model name -> Evaluation over the test rows of all folds
     random : expected figures of alarms at random
     mean : model name -> metric -> mean over the folds that have it
-    comparisons : other model -> plain comparison with the LSTM
+    comparisons : other model -> plain comparison with the registered one
+    skill : of the best model, each fold's test rows ranked by themselves
     verdict : in words
     """
 
@@ -37,6 +39,7 @@ class Pooled:
     random: Mapping[str, Any]
     mean: Mapping[str, Mapping[str, float]]
     comparisons: Mapping[str, Any]
+    skill: Skill
     verdict: Verdict
 
 
@@ -55,6 +58,8 @@ def pool_folds(
     boundary = np.any([b for _, b in flags], axis=0) & ~counted
     policies = {n: AlarmPolicy.from_json(outcomes[-1]["policies"][n]) for n in models}
     comparisons = compare_all(prepared, scored, counted)
+    fits = [FitScores.of(part) for part in parts]
+    skill = find_skill(fits, prepared.frame.clock, seed=prepared.config.evaluate.seed)
     return Pooled(
         evaluations={
             name: _with_mean_share(
@@ -63,10 +68,11 @@ def pool_folds(
             )
             for name, rows in scored.items()
         },
-        random=random_alarms(scored[LSTM], counted, prepared.frame.clock).metrics,
+        random=random_alarms(scored[models[0]], counted, prepared.frame.clock).metrics,
         mean={name: _mean([o["metrics"][name] for o in outcomes]) for name in models},
         comparisons={name: c.to_json() for name, c in comparisons.items()},
-        verdict=give_verdict(comparisons),
+        skill=skill,
+        verdict=with_skill(say_verdict(comparisons, models[0]), skill),
     )
 
 

@@ -2,7 +2,7 @@
 
 `predictions.parquet` holds one row per scored row: fold, asset, time, label (1, 0, null where the
 row has none), event_id (of the row's next event, null where none is known), probability, alarm,
-then one column of scores per baseline. `events.parquet` holds one row per event of each fold:
+then one column of scores per other model. `events.parquet` holds one row per event of each fold:
 fold, event_id, asset, time, outcome (caught, missed, unforeseeable, boundary). `alarms.parquet`
 holds one row per alarm of every model: fold, model, asset, time.
 """

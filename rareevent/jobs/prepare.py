@@ -11,10 +11,15 @@ from rareevent.config import PipelineConfig
 from rareevent.errors import ConfigError, DataError
 from rareevent.ingestion import Quality, ingest, resolve_stage
 from rareevent.ingestion.frame import Bool, Fate, Int8, Segments, SensorFrame
+from rareevent.training.schedule import pace_in_words
 from rareevent.windowing.curve_shift import Labels, Status, curve_shift
 from rareevent.windowing.drift import choose_channels
 from rareevent.windowing.encode import channel_memory
+from rareevent.windowing.event_types import choose_types, type_targets
 from rareevent.windowing.split import UNUSED, EventPart, Split, part_of_events, split_rows
+
+# Share of a validation fold that an auxiliary head's purge may take.
+_PURGED_AT_MOST = 0.25
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,8 @@ class Prepared:
     event_part : int8 [k], the `EventPart` of every event
     fate : int8 [n], the `Fate` of every row
     reasons : key of the pipeline that was `auto` -> what it became and why
+    type_targets : int8 [n, K], the type of the event that a positive row awaits, among the K that
+        `model.types` names: 1 for it, 0 for the others; -1 on all other rows
     """
 
     config: PipelineConfig
@@ -42,6 +49,12 @@ class Prepared:
     event_part: Int8
     fate: Int8
     reasons: Mapping[str, str]
+    type_targets: Int8
+
+    @property
+    def learned_targets(self) -> Int8:
+        """What every head of a model learns, int8 [n, heads + K]: targets, then types."""
+        return np.hstack([self.targets, self.type_targets])
 
     @property
     def in_segment(self) -> Bool:
@@ -74,15 +87,45 @@ def prepare(config: PipelineConfig) -> Prepared:
     ConfigError
         When a setting does not fit the data.
     """
-    frame, quality = ingest(config.ingest)
+    return arrange(config, *ingest(config.ingest))
+
+
+def arrange(config: PipelineConfig, frame: SensorFrame, quality: Quality) -> Prepared:
+    """Label and part rows that were ingested before; see `prepare`."""
     stage = resolve_stage(config.ingest, frame, quality)
-    config = config.model_copy(update={"ingest": stage})
+    config, reasons = _leave_out_heads(frame, config.model_copy(update={"ingest": stage}))
     labels, targets, reach = label_rows(frame, config)
     split = split_rows(frame, config.split, reach, receptive_field(config))
     part, fate = part_of_events(frame, split, labels.horizon, labels.lead), frame.segments.fate
     if config.split.strategy == "random_leaky":
         frame = _without_gaps(frame)
-    return Prepared(config, frame, quality, labels, targets, split, part, fate, {})
+    types = type_targets(frame.events, labels, config.model.type_names)
+    return Prepared(config, frame, quality, labels, targets, split, part, fate, reasons, types)
+
+
+def _leave_out_heads(
+    frame: SensorFrame, config: PipelineConfig
+) -> tuple[PipelineConfig, dict[str, str]]:
+    """Auxiliary heads whose horizon would purge more than a quarter of a validation fold are out.
+
+    They help training a little; on a short history their purge would take the events away that
+    the threshold is chosen by.
+    """
+    split, label, clock = config.split, config.label, frame.clock
+    if split.strategy != "chronological" or not label.auxiliary or not len(frame):
+        return config, {}
+    fold = float(np.ptp(frame.time)) * split.validation / split.folds
+    most = _PURGED_AT_MOST * fold / max(clock.ticks(label.horizon), 1)
+    kept = tuple(multiple for multiple in label.auxiliary if multiple <= most)
+    if kept == label.auxiliary:
+        return config, {}
+    out = ", ".join(f"{multiple:g}" for multiple in label.auxiliary if multiple > most)
+    reason = (
+        f"{out} left out: more than a quarter of a validation fold"
+        f" ({clock.duration_text(fold)}) would be purged for it"
+    )
+    label = label.model_copy(update={"auxiliary": kept})
+    return config.model_copy(update={"label": label}), {"label.auxiliary": reason}
 
 
 def _without_gaps(frame: SensorFrame) -> SensorFrame:
@@ -107,6 +150,36 @@ def fill_auto(prepared: Prepared) -> Prepared:
 
     They are the rows that every fold learns from, so nothing that is judged has a say in it.
     """
+    return _explain_pace(_fill_types(_fill_channels(prepared)))
+
+
+def _explain_pace(prepared: Prepared) -> Prepared:
+    """Steps and rate stay `auto`: a refit has more events to go by. The resolved file says so."""
+    if prepared.config.train.epochs != "auto":
+        return prepared
+    taught = prepared.split.rows_before(1) & (prepared.labels.target == 1)
+    events = len(np.unique(prepared.labels.event[taught]))
+    return replace(prepared, reasons={**prepared.reasons, "train.epochs": pace_in_words(events)})
+
+
+def _fill_types(prepared: Prepared) -> Prepared:
+    config, events, labels = prepared.config, prepared.frame.events, prepared.labels
+    if config.model.types != "auto" or len(events.kinds) < 2:
+        return prepared
+    rows = prepared.split.rows_before(1) & prepared.in_segment & (labels.target == 1)
+    taught = np.zeros(len(events), bool)
+    taught[labels.event[rows]] = True
+    choice = choose_types(events, taught)
+    model = config.model.model_copy(update={"types": choice.names or "off"})
+    return replace(
+        prepared,
+        config=config.model_copy(update={"model": model}),
+        reasons={**prepared.reasons, "model.types": choice.reason},
+        type_targets=type_targets(events, labels, choice.names),
+    )
+
+
+def _fill_channels(prepared: Prepared) -> Prepared:
     config = prepared.config
     if config.channels.use != "auto":
         return prepared

@@ -35,7 +35,8 @@ class ComparedRuns:
             "a": self.ours,
             "b": self.theirs,
             "comparison": self.comparison.to_json(),
-            "verdict": self.verdict.sentence,
+            "verdict": self.verdict.outcome,
+            "verdict_sentence": self.verdict.sentence,
             "details": list(self.verdict.details),
         }
 

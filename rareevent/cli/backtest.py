@@ -69,5 +69,5 @@ def command(
 
     columns = {name: figures["metrics"] for name, figures in result.pooled.items()}
     stdout_console().print(contenders(columns, f"{folds} test periods, pooled"))
-    click.echo(result.verdict)
+    click.echo(result.verdict_sentence)
     log(f"run {result.run_id}, written to {result.output} in {result.seconds:.0f} s")

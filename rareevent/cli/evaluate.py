@@ -33,4 +33,4 @@ def command(model: str, pipeline: str | None, overrides: tuple[str, ...], as_jso
         print_json(result.to_json())
         return
     stdout_console().print(evaluation_table(result))
-    click.echo(result.verdict)
+    click.echo(result.verdict_sentence)

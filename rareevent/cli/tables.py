@@ -10,9 +10,14 @@ from rich.table import Table
 if TYPE_CHECKING:
     from rareevent.jobs.evaluate import EvaluationResult
     from rareevent.jobs.train import TrainResult
+    from rareevent.jobs.tuned import TuneResult
     from rareevent.tracking.listing import RunRecord
+    from rareevent.tracking.scoring_runs import JobRecord
 
 _NAMES = {
+    "model": "the model",
+    "blend": "blend",
+    "blend_without_lstm": "without LSTM",
     "lstm": "stacked LSTM",
     "logistic": "logistic regression",
     "boosting": "gradient boosting",
@@ -31,11 +36,13 @@ _ROWS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("ROC-AUC of rows", ("roc_auc",), "score"),
 )
 
+_TRIALS_SHOWN = 10
+
 
 def headline_table(result: TrainResult) -> Table:
     """Events, lead time and false alarms of the model beside its baselines."""
     ours = {n.removeprefix("test/"): v for n, v in result.metrics.items() if n.startswith("test/")}
-    columns = {"lstm": ours, **result.baselines}
+    columns = {result.model: ours, **result.baselines}
     test = result.split["test"]
     return contenders(columns, f"test part, {test['from']} to {test['to']}")
 
@@ -43,7 +50,7 @@ def headline_table(result: TrainResult) -> Table:
 def evaluation_table(result: EvaluationResult) -> Table:
     """The figures of one model."""
     metrics = result.evaluation.metrics
-    return contenders({"lstm": metrics}, f"{result.model}, judged from {result.since} on")
+    return contenders({"model": metrics}, f"{result.model}, judged from {result.since} on")
 
 
 def contenders(columns: Mapping[str, Mapping[str, Any]], title: str) -> Table:
@@ -79,6 +86,25 @@ def _short(value: float) -> str:
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
 
 
+def trials_table(result: TuneResult) -> Table:
+    """The trials that were judged, best first, and how many were not."""
+    ranked = [t for t in result.trials if t["state"] == "judged"]
+    left = len(result.trials) - len(ranked)
+    title = f"validation {result.metric}, {len(result.trials)} trials, {left} pruned or failed"
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column("trial", justify="right")
+    table.add_column(result.metric, justify="right")
+    table.add_column("values")
+    for trial in sorted(ranked, key=lambda t: -t["value"])[:_TRIALS_SHOWN]:
+        values = ", ".join(f"{key}={_brief(value)}" for key, value in trial["values"].items())
+        table.add_row(str(trial["trial"]), f"{trial['value']:.4f}", values or "as it is")
+    return table
+
+
+def _brief(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
 def runs_table(records: Sequence[RunRecord]) -> Table:
     """Runs, newest first."""
     table = Table(title="runs", title_justify="left", title_style="bold")
@@ -96,6 +122,24 @@ def runs_table(records: Sequence[RunRecord]) -> Table:
             ", ".join(record.models),
             f"{recall * events:.0f} of {events:.0f}" if known else "–",
             *(_figure(m.get(f"test/{n}")) for n in ("false_alarms_per_event", "pr_auc", "roc_auc")),
+        )
+    return table
+
+
+def drift_table(jobs: Sequence[JobRecord], name: str) -> Table:
+    """Scoring jobs, newest first."""
+    table = Table(title=f"scoring jobs of {name}", title_justify="left", title_style="bold")
+    for column in ("job", "rows up to", "rows", "rejected", "alarms", "PSI", "drift"):
+        numbers = column in ("rows", "rejected", "alarms", "PSI")
+        table.add_column(column, justify="right" if numbers else "left", no_wrap=column != "drift")
+    for job in jobs:
+        counts = [job.metrics.get(f"scoring/{n}", 0) for n in ("rows", "rejected", "alarms")]
+        table.add_row(
+            job.started.replace("T", " ").removesuffix("+00:00"),
+            job.last or "–",
+            *(f"{count:,.0f}" for count in counts),
+            _figure(job.metrics.get("drift/psi_max")),
+            "quiet" if job.verdict == "quiet" else job.sentence.removeprefix("drift: "),
         )
     return table
 

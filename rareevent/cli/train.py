@@ -38,10 +38,10 @@ def command(pipeline: str, overrides: tuple[str, ...], as_json: bool) -> None:
     from rareevent.cli.tables import headline_table
 
     stdout_console().print(headline_table(result))
-    for note in (*result.notes, result.verdict):
+    for note in (*result.notes, result.verdict_sentence):
         click.echo(note)
     if result.registered_version and not result.champion:
         click.echo(
-            f"The champion stays as it was; `rareevent promote {result.model_uri}` changes it."
+            f"This version is not the champion; `rareevent promote {result.model_uri}` makes it so."
         )
     log(f"run {result.run_id}, model {result.model_uri}, {result.seconds:.0f} s")

@@ -12,9 +12,13 @@ from typing import Any
 import numpy as np
 
 from rareevent.config import dump_pipeline
+from rareevent.evaluation.skill import Skill
+from rareevent.evaluation.verdict import Verdict
 from rareevent.jobs.choose import events_of
+from rareevent.jobs.contenders import TITLES
+from rareevent.jobs.inside import epoch_health, inside_content, inside_metrics
 from rareevent.jobs.judge import Judged
-from rareevent.jobs.learn import LSTM, Learned
+from rareevent.jobs.learn import Learned
 from rareevent.jobs.predictions import (
     ALARMS,
     EVENTS,
@@ -28,7 +32,7 @@ from rareevent.report.content import RunReport, score_series
 from rareevent.report.lanes import MOST_LANES, by_trouble
 from rareevent.report.page import render
 from rareevent.report.plots import draw_plots
-from rareevent.report.reading import read
+from rareevent.report.reading import MODEL_NAMES, read
 from rareevent.tracking.tracked import TrackedRun
 from rareevent.windowing.audit import Audit
 from rareevent.windowing.split import EventPart
@@ -48,6 +52,7 @@ def epoch_metrics(learned: Learned) -> Iterator[tuple[int, dict[str, float]]]:
                 **_mean("epoch/train_loss", [r.loss for r in last]),
                 **_mean("epoch/gradient_norm", [r.gradient_norm for r in last]),
                 **_mean("epoch/validation_pr_auc", scores),
+                **epoch_health(learned, step),
             },
         )
 
@@ -56,21 +61,49 @@ def _mean(name: str, values: list[float]) -> dict[str, float]:
     return {name: float(np.mean(values))} if values else {}
 
 
-def final_metrics(prepared: Prepared, learned: Learned, judged: Judged) -> dict[str, float | None]:
+def final_metrics(
+    prepared: Prepared, learned: Learned, judged: Judged, skill: Skill
+) -> dict[str, float | None]:
     """Every final figure by its MLflow name, grouped by the part it was measured on."""
     parts = split_summary(prepared, learned)
     out: dict[str, float | None] = {f"train/{n}": v for n, v in judged.train.items()}
     out["train/events"] = parts["train"]["events"]
-    out |= {f"validation/{n}": v for n, v in judged.validation[LSTM].metrics.items()}
-    out |= {f"test/{n}": v for n, v in judged.test[LSTM].metrics.items()}
+    out |= {f"validation/{n}": v for n, v in judged.validation[judged.model].metrics.items()}
+    out |= {f"test/{n}": v for n, v in judged.test[judged.model].metrics.items()}
+    out |= {f"test/{n}": v for n, v in judged.types.items()}
     told = judged.otherwise_told.metrics
     group = "test_without_feed" if prepared.config.score.with_events else "test_with_feed"
     kept = ("event_recall", "false_alarms", "false_alarms_per_event", "alarm_precision", "roc_auc")
     out |= {f"{group}/{n}": told.get(n) for n in kept}
     for name, evaluation in judged.test.items():
-        if name != LSTM:
+        if name != judged.model:
             out |= {f"test_{name}/{n}": v for n, v in evaluation.metrics.items()}
-    return out | {f"test_random/{n}": v for n, v in judged.random.items()}
+    out |= {f"test_random/{n}": v for n, v in judged.random.items()}
+    out |= {f"blend/{n}": w for n, w in learned.weights.get(learned.model, {}).items()}
+    out |= inside_metrics(prepared, learned)
+    return out | {"test/skill_p_value": skill.p_value}
+
+
+def member_figures(learned: Learned, judged: Judged) -> dict[str, dict[str, Any]]:
+    """Of a registered blend: weight, figures, intervals and paired comparison of each member."""
+    return {
+        name: {
+            "weight": weight,
+            "metrics": judged.test[name].metrics,
+            "intervals": judged.test[name].to_json()["intervals"],
+            "comparison": judged.comparisons[TITLES[name]].to_json(),
+        }
+        for name, weight in learned.weights.get(learned.model, {}).items()
+    }
+
+
+def describe_outcome(
+    run: TrackedRun, metrics: Mapping[str, float | None], verdict: Verdict
+) -> None:
+    """Write figures and verdict on the run's page."""
+    run.metrics(metrics)
+    run.tags({"verdict": verdict.outcome, "verdict_sentence": verdict.sentence})
+    run.describe(verdict.sentence)
 
 
 def split_summary(prepared: Prepared, learned: Learned) -> dict[str, Any]:
@@ -100,6 +133,7 @@ def run_report(
     prepared: Prepared,
     learned: Learned,
     judged: Judged,
+    skill: Skill,
     audit: Audit,
     notes: tuple[str, ...],
     run_id: str,
@@ -113,13 +147,15 @@ def run_report(
         run_id=run_id,
         created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         verdict=judged.verdict.sentence,
-        model=judged.test[LSTM].to_json(),
+        skill=skill.to_json(),
+        model=judged.test[judged.model].to_json(),
+        model_name=MODEL_NAMES[judged.model],
         clock=vars(frame.clock),
         leaky=config.split.strategy == "random_leaky",
-        validation=judged.validation[LSTM].to_json(),
+        validation=judged.validation[judged.model].to_json(),
         without_feed=judged.otherwise_told.to_json() if config.score.with_events else None,
         baselines={
-            **{n: e.to_json() for n, e in judged.test.items() if n != LSTM},
+            **{n: e.to_json() for n, e in judged.test.items() if n != judged.model},
             "random": {"metrics": dict(judged.random)},
         },
         comparisons=[{"words": words} for words in judged.verdict.details],
@@ -129,17 +165,20 @@ def run_report(
         split={n: p for n, p in parts.items() if isinstance(p, Mapping)},
         dropped=dropped_rows(prepared, learned.final.part.windowed),
         confidence=config.evaluate.confidence,
-        channels="; ".join(prepared.reasons.values()),
+        channels="; ".join(
+            w for k, w in prepared.reasons.items() if k in ("channels.use", "model.types")
+        ),
         config_yaml=dump_pipeline(config, prepared.reasons),
         series=_series(prepared, judged),
+        inside=inside_content(prepared, learned),
         notes=notes,
     )
 
 
 def _series(prepared: Prepared, judged: Judged) -> list[dict[str, Any]]:
     """Scores over time of the assets that the report's timeline shows."""
-    scored = judged.scored[LSTM]
-    worst_first = by_trouble(read(judged.test[LSTM].to_json()))
+    scored = judged.scored[judged.model]
+    worst_first = by_trouble(read(judged.test[judged.model].to_json()))
     return score_series(
         prepared.frame.assets,
         scored.asset,
@@ -170,15 +209,17 @@ def write_predictions(folder: Path, prepared: Prepared, judged: Judged, *, fold:
 
     frame = prepared.frame
     rows = prediction_table(
-        judged.scored[LSTM],
-        {n: s for n, s in judged.scored.items() if n != LSTM},
+        judged.scored[judged.model],
+        {n: s for n, s in judged.scored.items() if n != judged.model},
         frame.assets,
         frame.clock,
         fold=fold,
         lookback=prepared.config.window.lookback,
         horizon=prepared.labels.horizon,
     )
-    events = event_table(judged.test[LSTM], frame.events, frame.assets, frame.clock, fold=fold)
+    events = event_table(
+        judged.test[judged.model], frame.events, frame.assets, frame.clock, fold=fold
+    )
     alarms = alarm_table(judged.scored, frame.assets, frame.clock, fold=fold)
     pq.write_table(alarms, folder / ALARMS)
     pq.write_table(rows, folder / PREDICTIONS)

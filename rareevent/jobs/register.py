@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from rareevent.bundle import Bundle, new_provenance, save_bundle, training_profile
+from rareevent.bundle.reference import alarm_reference, drift_reference
 from rareevent.config import PipelineConfig
 from rareevent.evaluation.verdict import Verdict
 from rareevent.ingestion.frame import Bool
@@ -34,7 +35,7 @@ def make_bundle(prepared: Prepared, learned: Learned, run_id: str | None) -> Bun
         calibration=replace(chosen.calibration, shift=learned.prior_shift),
         policy=chosen.policy,
         blend=learned.blend,
-        profile=training_profile(prepared.frame, final.part.learned_from),
+        profile=_profile(prepared, learned),
         provenance={
             **new_provenance(
                 data_sha256=prepared.frame.data_sha256(),
@@ -44,6 +45,17 @@ def make_bundle(prepared: Prepared, learned: Learned, run_id: str | None) -> Bun
             **_learned_from(prepared, final.part.learned_from | prepared.split.choosing_rows()),
         },
     )
+
+
+def _profile(prepared: Prepared, learned: Learned) -> dict[str, Any]:
+    """What the training rows looked like, and how often alarms are to be expected."""
+    frame, part, scored = prepared.frame, learned.final.part, learned.chosen[learned.model].scored
+    profile = training_profile(frame, part.learned_from)
+    window = prepared.config.monitor.window
+    drift = drift_reference(frame, part.learned_from, part.encoder.needs, window)
+    if drift is not None:
+        drift["alarms"] = alarm_reference(frame.clock, scored.time, scored.alarm, drift["window"])
+    return {**profile, "drift": drift}
 
 
 def _learned_from(prepared: Prepared, rows: Bool) -> dict[str, Any]:

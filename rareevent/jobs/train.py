@@ -2,45 +2,54 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from rareevent.bundle import Bundle, new_provenance, save_bundle, training_profile
+from rareevent.bundle import Bundle
 from rareevent.config import PipelineConfig, dump_pipeline
 from rareevent.errors import LeakError
-from rareevent.ingestion.frame import Bool
+from rareevent.evaluation.skill import Skill
+from rareevent.evaluation.verdict import with_skill
 from rareevent.ingestion.sql import absolute_source
-from rareevent.jobs.judge import judge_test
-from rareevent.jobs.learn import LSTM, Learned, learn
+from rareevent.jobs.contenders import say_weights
+from rareevent.jobs.inside import health_notes, health_tags
+from rareevent.jobs.judge import Judged, judge_test
+from rareevent.jobs.learn import Learned, learn
 from rareevent.jobs.outcome import (
+    describe_outcome,
     epoch_metrics,
     final_metrics,
+    member_figures,
     run_report,
     save_artifacts,
     split_summary,
 )
 from rareevent.jobs.prepare import Prepared, dropped_rows, fill_auto, prepare, require_events
 from rareevent.jobs.progress import Progress, Quiet
-from rareevent.tracking.git import git_commit
+from rareevent.jobs.register import crown, log_model, make_bundle, why_uncrowned
+from rareevent.jobs.skill import skill_of
 from rareevent.tracking.home import Home
-from rareevent.tracking.models import LoggedBundle, aliases, log_bundle, set_alias
+from rareevent.tracking.models import LoggedBundle
 from rareevent.tracking.runs import training_run
 from rareevent.tracking.tracked import TrackedRun
 from rareevent.windowing.audit import Audit, audit_split, separating_sensors
 
-_EXAMPLE_ROWS = 5
-
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What a training run made; `to_json` is what `train --json` prints."""
+    """What a training run made; `to_json` is what `train --json` prints.
+
+    Attributes
+    ----------
+    model : what was registered, "lstm" or "blend"
+    baselines : every other model's figures on the test part
+    members : of a blend, by name: weight, metrics, intervals, and the blend's comparison with it
+    verdict : no_skill, better, worse or cannot_be_told_apart; `verdict_sentence` says it in words
+    skill : `Skill.to_json()`
+    """
 
     run_id: str
     experiment: str
@@ -48,13 +57,17 @@ class TrainResult:
     registered_model: str | None
     registered_version: int | None
     champion: bool
+    model: str
     seconds: float
     split: Mapping[str, Any]
     dropped: Mapping[str, int]
     metrics: Mapping[str, float | None]
     intervals: Mapping[str, Any]
     baselines: Mapping[str, Mapping[str, float | None]]
+    members: Mapping[str, Mapping[str, Any]]
     verdict: str
+    verdict_sentence: str
+    skill: Mapping[str, Any]
     alarm: Mapping[str, Any]
     audit: Mapping[str, Any]
     reasons: Mapping[str, str]
@@ -96,44 +109,89 @@ def train(
         learned = learn(prepared, progress)
         for step, metrics in epoch_metrics(learned):
             run.metrics(metrics, step=step)
-        audit, notes = audit_learning(prepared, learned)
-        run.tags({"leak_audit": "passed" if audit.passed else "failed"})
+        audit, suspicions = audit_learning(prepared, learned)
+        run.tags({"leak_audit": "passed" if audit.passed else "failed", **health_tags(learned)})
         if not leaky(config):
             audit.demand()
         bundle = make_bundle(prepared, learned, run.run_id)
         progress.log("judging on the test part")
-        judged = judge_test(prepared, learned, bundle)
-        notes = (*warnings, *notes, *_policy_notes(learned))
-        metrics = final_metrics(prepared, learned, judged)
-        run.metrics(metrics)
-        run.tags({"verdict": judged.verdict.sentence})
-        run.describe(judged.verdict.sentence)
-        report = run_report(prepared, learned, judged, audit, notes, run.run_id, run_name(config))
-        save_artifacts(run, prepared, learned, judged, report)
-        logged = _log_model(run, prepared, learned, bundle)
-        champion = _crown(run, logged, config)
-        return TrainResult(
-            run_id=run.run_id,
-            experiment=config.name,
-            model_uri=logged.uri,
-            registered_model=logged.name,
-            registered_version=logged.version,
-            champion=champion,
-            seconds=round(time.perf_counter() - started, 3),
-            split=split_summary(prepared, learned),
-            dropped=dropped_rows(prepared, learned.final.part.windowed),
-            metrics=metrics,
-            intervals=judged.test[LSTM].to_json()["intervals"],
-            baselines={
-                **{name: e.metrics for name, e in judged.test.items() if name != LSTM},
-                "random": judged.random,
-            },
-            verdict=judged.verdict.sentence,
-            alarm=learned.chosen[LSTM].fitted.to_json(),
-            audit=audit.to_json(),
-            reasons=prepared.reasons,
-            notes=notes,
+        judged, skill = _judge(prepared, learned, bundle)
+        uncrowned = why_uncrowned(config, judged.verdict)
+        for text in uncrowned:
+            progress.log(text)
+        notes = (
+            *warnings,
+            *suspicions,
+            *_policy_notes(learned),
+            *health_notes(learned),
+            *uncrowned,
         )
+        report = run_report(
+            prepared, learned, judged, skill, audit, notes, run.run_id, run_name(config)
+        )
+        metrics = final_metrics(prepared, learned, judged, skill)
+        describe_outcome(run, metrics, judged.verdict)
+        save_artifacts(run, prepared, learned, judged, report)
+        logged = log_model(run, prepared, learned, bundle)
+        champion = crown(run, logged, config, judged.verdict)
+    seconds = round(time.perf_counter() - started, 3)
+    made = _Made(run.run_id, logged, champion, seconds)
+    return _result(prepared, learned, judged, skill, audit, metrics, notes, made)
+
+
+def _judge(prepared: Prepared, learned: Learned, bundle: Bundle) -> tuple[Judged, Skill]:
+    """How the models did on the test part, and whether any of them has skill at all."""
+    judged = judge_test(prepared, learned, bundle)
+    skill = skill_of(prepared, learned, judged)
+    return replace(judged, verdict=with_skill(judged.verdict, skill)), skill
+
+
+@dataclass(frozen=True)
+class _Made:
+    """Where a run's outcome lies, and how long it took."""
+
+    run_id: str
+    logged: LoggedBundle
+    champion: bool
+    seconds: float
+
+
+def _result(
+    prepared: Prepared,
+    learned: Learned,
+    judged: Judged,
+    skill: Skill,
+    audit: Audit,
+    metrics: Mapping[str, float | None],
+    notes: tuple[str, ...],
+    made: _Made,
+) -> TrainResult:
+    return TrainResult(
+        run_id=made.run_id,
+        experiment=prepared.config.name,
+        model_uri=made.logged.uri,
+        registered_model=made.logged.name,
+        registered_version=made.logged.version,
+        champion=made.champion,
+        model=judged.model,
+        seconds=made.seconds,
+        split=split_summary(prepared, learned),
+        dropped=dropped_rows(prepared, learned.final.part.windowed),
+        metrics=metrics,
+        intervals=judged.test[judged.model].to_json()["intervals"],
+        baselines={
+            **{name: e.metrics for name, e in judged.test.items() if name != judged.model},
+            "random": judged.random,
+        },
+        members=member_figures(learned, judged),
+        verdict=judged.verdict.outcome,
+        verdict_sentence=judged.verdict.sentence,
+        skill=skill.to_json(),
+        alarm=learned.chosen[learned.model].fitted.to_json(),
+        audit=audit.to_json(),
+        reasons=prepared.reasons,
+        notes=notes,
+    )
 
 
 def run_name(config: PipelineConfig) -> str:
@@ -176,41 +234,6 @@ def audit_learning(prepared: Prepared, learned: Learned) -> tuple[Audit, tuple[s
     return audit, (f"A sensor {text}",)
 
 
-def make_bundle(prepared: Prepared, learned: Learned, run_id: str | None) -> Bundle:
-    """Everything that scoring needs."""
-    final, chosen = learned.final, learned.chosen[LSTM]
-    return Bundle(
-        config=prepared.config,
-        clock=prepared.frame.clock,
-        needs=final.part.encoder.needs,
-        encoder=final.part.encoder,
-        networks=tuple(member.network for member in final.members),
-        calibration=replace(chosen.calibration, shift=final.prior_shift),
-        policy=chosen.policy,
-        profile=training_profile(prepared.frame, final.part.learned_from),
-        provenance={
-            **new_provenance(
-                data_sha256=prepared.frame.data_sha256(),
-                git_commit=git_commit(),
-                run_id=run_id,
-            ),
-            **_learned_from(prepared, final.part.learned_from | prepared.split.choosing_rows()),
-        },
-    )
-
-
-def _learned_from(prepared: Prepared, rows: Bool) -> dict[str, Any]:
-    """What the model learned from, so that a later evaluation judges nothing of it."""
-    frame = prepared.frame
-    found: dict[str, Any] = {
-        "learned_until": int(frame.time[rows].max()),
-        "reach": int(prepared.split.reach),
-    }
-    if prepared.split.strategy == "by_asset":
-        found["learned_assets"] = [frame.assets[a] for a in np.unique(frame.asset[rows])]
-    return found
-
-
 def _tags(config: PipelineConfig) -> dict[str, Any]:
     return {"leaky": "true" if leaky(config) else None, "pipeline": config.name}
 
@@ -251,52 +274,7 @@ def _sentence(text: str) -> str:
 
 
 def _policy_notes(learned: Learned) -> tuple[str, ...]:
-    chosen = learned.chosen[LSTM]
-    found = (chosen.fitted.note, chosen.calibration.note)
+    chosen = learned.chosen[learned.model]
+    weights = learned.weights.get(learned.model, {})
+    found = (chosen.fitted.note, chosen.calibration.note, say_weights(weights))
     return tuple(_sentence(text) for text in found if text)
-
-
-def _log_model(
-    run: TrackedRun, prepared: Prepared, learned: Learned, bundle: Bundle
-) -> LoggedBundle:
-    register = prepared.config.register_.model
-    with tempfile.TemporaryDirectory(prefix="rareevent-") as folder:
-        path = Path(folder) / "bundle"
-        save_bundle(bundle, path, tuple(m.keras_model for m in learned.final.members))
-        return log_bundle(
-            run,
-            path,
-            raw_example(prepared),
-            prepared.frame.clock,
-            register_as=register,
-            tags={"run_id": run.run_id, "data_sha256": prepared.frame.data_sha256()},
-        )
-
-
-def raw_example(prepared: Prepared) -> Any:
-    """A few raw rows as a user would send them, pandas.DataFrame."""
-    import pandas as pd
-
-    frame, ingest = prepared.frame, prepared.config.ingest
-    rows = slice(0, min(_EXAMPLE_ROWS, len(frame)))
-    ticks = frame.time[rows]
-    columns: dict[str, Any] = {}
-    if ingest.asset is not None:
-        columns[ingest.asset] = [frame.assets[a] for a in frame.asset[rows]]
-    columns[ingest.time] = (
-        [frame.clock.text(t) for t in ticks] if (frame.clock.kind == "datetime") else ticks
-    )
-    columns |= {name: values[rows] for name, values in frame.sensors.items()}
-    for name, text in frame.texts.items():
-        columns[name] = [text.levels[c] if c >= 0 else None for c in text.codes[rows]]
-    return pd.DataFrame(columns)
-
-
-def _crown(run: TrackedRun, logged: LoggedBundle, config: PipelineConfig) -> bool:
-    """The first version of a model becomes its champion; later ones have to be promoted."""
-    if logged.name is None or logged.version is None or leaky(config):
-        return False
-    if config.register_.champion == "never" or "champion" in aliases(run.client, logged.name):
-        return False
-    set_alias(run.client, logged.name, logged.version)
-    return True

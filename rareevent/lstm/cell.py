@@ -21,7 +21,8 @@ step by step through all layers (`loop`).
 
 What makes it fast: the first layer's W x_t (behind the linear projection, where there is one)
 is computed once for each row of a block, not once for each window that holds the row; arrays
-are feature-major, so that each gate is one contiguous stretch; a sigmoid is
+are feature-major, so that each gate is one contiguous stretch; blocks are shared out over the
+cores; a sigmoid is
 σ(x) = tanh(x / 2) / 2 + 1/2 with the inner half folded into the weights, so that gates and a
 tanh candidate need a single call; buffers are allocated once and written in place.
 """
@@ -38,7 +39,7 @@ from rareevent.lstm.blocks import WINDOWS_PER_BLOCK, blocks
 from rareevent.lstm.both_ways import BothWays
 from rareevent.lstm.loop import Loop
 from rareevent.lstm.network import ACTIVATIONS, LSTMLayer, Network, layer_parameters
-from rareevent.lstm.threads import one_blas_thread
+from rareevent.lstm.threads import one_blas_thread, share_out
 from rareevent.windowing.temporalize import Windows
 
 __all__ = [
@@ -93,13 +94,23 @@ def forward(network: Network, windows: Windows, block: int = WINDOWS_PER_BLOCK) 
     check_fit(network, windows.rows.shape[1], windows.lookback)
     windows, order = _by_last_row(windows)
     logits = np.empty((len(windows), network.heads), np.float32)
-    loop = _loop(network)
-    with one_blas_thread():
-        for part, layout in blocks(windows, loop.most_windows(windows.lookback, block)):
+    most = _loop(network).most_windows(windows.lookback, block)
+
+    def run(stretch: slice) -> None:
+        # Buffers belong to a loop, so each stretch has one of its own.
+        loop, mine = _loop(network), logits[stretch]
+        for part, layout in blocks(windows.take(stretch), most):
             for _ in loop.steps(windows.rows, layout):
                 pass
-            logits[part if order is None else order[part]] = loop.logits(layout)
-    return logits
+            mine[part] = loop.logits(layout)
+
+    with one_blas_thread():
+        share_out(run, len(windows), most)
+    if order is None:
+        return logits
+    out = np.empty_like(logits)
+    out[order] = logits
+    return out
 
 
 def forward_values(network: Network, values: Float32) -> Float32:

@@ -22,7 +22,9 @@ class RunReport:
     ----------
     name, run_id, created : what was run, under which id, and when (text, shown as it is)
     verdict : how it compares, in one sentence: `Verdict.sentence`
+    skill : `Skill.to_json()`; None where it was not asked for
     model : `Evaluation.to_json()` of the model on the test part
+    model_name : what it is called
     clock : kind ("datetime" or "age") and interval (ticks)
     leaky : whether the split was random, so that a loud banner says what the figures are worth
     validation : the evaluation on validation, out of fold
@@ -38,6 +40,7 @@ class RunReport:
     channels : why the model sees what it sees, in words
     config_yaml : the resolved pipeline
     series : per shown asset the scores over time, see `score_series`
+    inside : parameters, gradient health and gates, as `jobs.inside.inside_content` gathers them
     notes : further remarks for the reader, one sentence each
     """
 
@@ -46,7 +49,9 @@ class RunReport:
     created: str
     verdict: str
     model: Json
+    model_name: str = "Stacked LSTM"
     clock: Json = field(default_factory=lambda: {"kind": "datetime"})
+    skill: Json | None = None
     leaky: bool = False
     validation: Json | None = None
     without_feed: Json | None = None
@@ -61,6 +66,7 @@ class RunReport:
     channels: str = ""
     config_yaml: str = ""
     series: Sequence[Json] = ()
+    inside: Json | None = None
     notes: Sequence[str] = ()
 
     def to_json(self) -> dict[str, Any]:

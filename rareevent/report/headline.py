@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from markupsafe import Markup
 
@@ -59,10 +60,17 @@ class Contender:
     roc_auc_range: str
 
 
-def answer(judged: Judged, times: Times) -> str:
-    """What a plant asks, in one sentence."""
+def answer(judged: Judged, times: Times, skill: Mapping[str, Any] | None = None) -> str:
+    """What a plant asks, in one sentence.
+
+    Parameters
+    ----------
+    skill : `Skill.to_json()`: where there is none, catches are no answer
+    """
     get = judged.metrics.get
     events, caught = get("events"), get("caught") or 0
+    if skill is not None and not skill["has_skill"]:
+        return "No evidence that these events can be predicted from these sensors at this horizon."
     if not events:
         return "There is no event in the test part, so nothing can be said about catching one."
     said = f"{number(caught) if caught else 'None'} of {plural(events, 'event')}"
@@ -162,17 +170,22 @@ def interval_words(judged: Judged, confidence: str) -> str:
 
 
 def contenders(
-    model: Judged, others: Sequence[Rival], asides: Mapping[str, Judged], times: Times
+    name: str,
+    model: Judged,
+    others: Sequence[Rival],
+    asides: Mapping[str, Judged],
+    times: Times,
 ) -> list[Contender]:
     """The model first, each baseline below it, then the model under other conditions.
 
     Parameters
     ----------
+    name : what the model is called
     asides : condition, as in "on validation" -> the model's evaluation under it
     """
-    rows = [("Stacked LSTM", "", "model", model)]
+    rows = [(name, "", "model", model)]
     rows += [(other.name, "", other.style, other.judged) for other in others]
-    rows += [("Stacked LSTM", words, ASIDE, judged) for words, judged in asides.items()]
+    rows += [(name, words, ASIDE, judged) for words, judged in asides.items()]
     return [_contender(*row, times) for row in rows]
 
 

@@ -16,6 +16,7 @@ from rareevent.errors import OutputError
 from rareevent.report import charts, headline, tables
 from rareevent.report.content import RunReport
 from rareevent.report.glossary import glossary
+from rareevent.report.inside import inside_view
 from rareevent.report.quality import quality_view
 from rareevent.report.reading import CHANCE, Judged, Rival, read, rivals
 from rareevent.report.svg import drawing, mark
@@ -106,10 +107,14 @@ def _context(report: RunReport) -> dict[str, Any]:
         "css": _inline("report.css"),
         "js": _inline("report.js"),
         "times": times,
-        "answer": headline.answer(model, times),
+        "answer": headline.answer(model, times, report.skill),
         "tiles": headline.tiles(model, others, times, percent(report.confidence)),
         "contenders": headline.contenders(
-            model, others, {name: read(one) for name, one in asides.items() if one}, times
+            report.model_name,
+            model,
+            others,
+            {name: read(one) for name, one in asides.items() if one},
+            times,
         ),
         "facts": _facts(report, model, times),
         "policy": _policy_words(model.policy, times),
@@ -122,6 +127,7 @@ def _context(report: RunReport) -> dict[str, Any]:
         "glossary": glossary(times, percent(report.confidence)),
         **_drawings(report, model, others, times),
         **_tables(report, model, times),
+        "inside": inside_view(report.inside) if report.inside else None,
         "quality": quality_view(report.quality, times) if report.quality else None,
     }
 

@@ -29,9 +29,9 @@ def draw_plots(report: RunReport) -> dict[str, bytes]:
     model, others = read(report.model), rivals(report.baselines)
     validation = read(report.validation)
     drawn = {
-        "pr_curve": pr_curve_png(model, others),
+        "pr_curve": pr_curve_png(report.model_name, model, others),
         "threshold": threshold_png(model, validation, times),
-        "tradeoff": tradeoff_png(model, others, times),
+        "tradeoff": tradeoff_png(report.model_name, model, others, times),
         "reliability": reliability_png(model.reliability),
         "training": training_png(report.history),
         "timeline": timeline_png(model, report.series, times),
@@ -39,14 +39,14 @@ def draw_plots(report: RunReport) -> dict[str, bytes]:
     return {name: png for name, png in drawn.items() if png is not None}
 
 
-def pr_curve_png(model: Judged, others: Sequence[Rival]) -> bytes | None:
+def pr_curve_png(name: str, model: Judged, others: Sequence[Rival]) -> bytes | None:
     """Precision against recall of rows, with the prevalence line; None without positive rows."""
     if not model.pr:
         return None
     figure, (axes,) = new_figure()
     for other in others:
         draw_line(axes, other.judged.pr, other.name, other.style)
-    draw_line(axes, model.pr, "Stacked LSTM", "model")
+    draw_line(axes, model.pr, name, "model")
     prevalence = model.metrics.get("prevalence")
     if prevalence is not None:
         words = f"prevalence {percent(prevalence)}"
@@ -94,7 +94,7 @@ def _by_threshold(curve: Sequence[Json], key: str) -> tuple[list[float], list[fl
     return [x for x, _ in known], [y for _, y in known]
 
 
-def tradeoff_png(model: Judged, others: Sequence[Rival], times: Times) -> bytes | None:
+def tradeoff_png(name: str, model: Judged, others: Sequence[Rival], times: Times) -> bytes | None:
     """Event recall against false alarms, the chosen point as a ring; None without a curve."""
     points = curve_points(model, times)
     if not points:
@@ -102,7 +102,7 @@ def tradeoff_png(model: Judged, others: Sequence[Rival], times: Times) -> bytes 
     figure, (axes,) = new_figure()
     for other in others:
         draw_line(axes, curve_points(other.judged, times), other.name, other.style, "steps-post")
-    draw_line(axes, points, "Stacked LSTM", "model", "steps-post")
+    draw_line(axes, points, name, "model", "steps-post")
     ends = [(other, operating_point(other.judged, times)) for other in others]
     for other, end in ends:
         if end is not None:

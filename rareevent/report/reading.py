@@ -74,6 +74,9 @@ class Judged:
 
 
 MODEL_NAMES = {
+    "lstm": "Stacked LSTM",
+    "blend": "Blend",
+    "blend_without_lstm": "Blend without its LSTM",
     "random": "Alarms at random",
     "logistic": "Logistic regression",
     "boosting": "Gradient boosting",

@@ -6,20 +6,24 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from rareevent.config import ModelStage, TrainStage
 from rareevent.errors import TrainingError
-from rareevent.ingestion.frame import Bool, Float32, Int8, Int64
+from rareevent.ingestion.frame import Bool, Float32, Float64, Int8, Int64
 from rareevent.lstm.build import build_stacked_lstm, network_from_keras, set_start
 from rareevent.lstm.cell import Network, forward
+from rareevent.training.batches import balanced_batches, epoch_batches, times_seen
 from rareevent.training.class_weight import class_weights
+from rareevent.training.health import NOT_FINITE, EpochHealth, Finding, find_troubles
 from rareevent.training.sampling import require_both_classes, sample_windows
 from rareevent.training.schedule import epochs_for, learning_rate_for
 from rareevent.training.start import Start, find_start
-from rareevent.training.trainer import Shape, TrainingData, trainer_for
+from rareevent.training.trainer import EpochSteps, Shape, TrainingData, trainer_for
+from rareevent.training.watch import Watch, probed_windows
 from rareevent.windowing.temporalize import Windows
 
 if TYPE_CHECKING:
@@ -59,6 +63,7 @@ class FittedLSTM:
     network : Network, its weights as arrays
     keras_model : the same weights in a model of Keras' own layers, fit to be saved
     history : one EpochReport per epoch
+    health : one EpochHealth per epoch
     prior_shift : float, log-odds that class weights and sampling added to head 0
     windows : int, windows it was trained on, after sampling
     reads : bool [c], channels that the recurrence reads
@@ -67,9 +72,15 @@ class FittedLSTM:
     network: Network
     keras_model: keras.Model
     history: tuple[EpochReport, ...]
+    health: tuple[EpochHealth, ...]
     prior_shift: float
     windows: int
     reads: Bool
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is wrong with how it learned; empty in a healthy fit."""
+        return find_troubles(self.health)
 
 
 def fit_lstm(
@@ -93,7 +104,8 @@ def fit_lstm(
     ----------
     windows : Windows, m of them, in any order
     targets : int8 [m, heads], 1 or 0, and -1 where a head has no label for a window. Head 0 is
-        the pipeline's own horizon; sampling goes by its classes.
+        the pipeline's own horizon; sampling goes by its classes. The last heads are the types
+        of events that `model.types` names.
     model, train : ModelStage, TrainStage
     seed : weights, sampling, order of windows and dropout; the same seed gives the same numbers
     epochs : at least 1; "auto" takes `epochs_for` the windows left after sampling and
@@ -106,41 +118,48 @@ def fit_lstm(
     Raises
     ------
     TrainingError
-        When a class is missing, or the loss or gradient is no longer finite.
+        When a class is missing, the loss, a gradient or a weight is no longer finite, or a rule
+        of `train.terminate_on` finds something.
     """
     _check_shapes(windows, targets)
-    sample = sample_windows(targets[:, 0], train, seed)
+    sample = sample_windows(windows, targets[:, 0], train, seed)
     chosen, labels = only_needed_rows(windows.take(sample.index)), targets[sample.index]
-    weights = class_weights(labels, train.class_weight)
+    seen = times_seen(labels[:, 0], train.batches, train.positive_share)
+    weights = _weights(labels, seen, model, train)
     start = start or find_start(windows, targets, model)
     if epochs == "auto":
         epochs = epochs_for(len(chosen), train.batch_size, start.events)
     rate = train.learning_rate
     rate = learning_rate_for(start.events) if rate == "auto" else rate
-
     shape = _shape(windows, targets, model, train)
     fitted = build_stacked_lstm(
         shape.lookback, shape.channels, model, shape.heads, seed=seed, loop="keras"
     )
-    set_start(fitted, start.reads, start.skip, _head_bias(start, labels, weights))
+    set_start(fitted, start.reads, start.skip, _head_bias(start, labels, seen, weights))
     trainer = trainer_for(shape)
-    order = np.random.default_rng(seed)
+    batches = partial(_batches, np.random.default_rng(seed), labels[:, 0], train)
+    watch = Watch(trainer, probed_windows(labels[:, 0]), epochs)
     history = []
     with trainer.fitting(fitted, TrainingData(chosen, labels, weights, start.reads, rate)):
         for epoch in range(1, epochs + 1):
             began = time.perf_counter()
-            loss, norm = trainer.epoch(_batches(order, len(chosen), train.batch_size))
+            steps = watch.epoch(epoch, batches())
+            _stop_where_told(watch.history, steps, train, rate, chosen, epochs)
             network = network_from_keras(trainer.model)
-            if not _all_finite(loss, norm, network):
-                raise _divergence(f"epoch {epoch} of {epochs}", loss, norm, rate, train, chosen)
-            pr_auc = _pr_auc(network, monitor)
-            seconds = time.perf_counter() - began
-            history.append(EpochReport(epoch, epochs, loss, norm, pr_auc, seconds))
+            history.append(_report(epoch, epochs, steps, _pr_auc(network, monitor), began))
             if on_epoch is not None:
                 on_epoch(history[-1])
     fitted.set_weights(trainer.model.get_weights())
-    shift = sample.prior_shift + float(np.log(weights[0, 1] / weights[0, 0]))
-    return FittedLSTM(network, fitted, tuple(history), shift, len(chosen), start.reads)
+    shift = sample.prior_shift + _shift(labels[:, 0], seen, weights[0])
+    reports, health = tuple(history), tuple(watch.history)
+    return FittedLSTM(network, fitted, reports, health, shift, len(chosen), start.reads)
+
+
+def _report(
+    epoch: int, epochs: int, steps: EpochSteps, pr_auc: float | None, began: float
+) -> EpochReport:
+    norm, seconds = float(steps.step_norms.mean()), time.perf_counter() - began
+    return EpochReport(epoch, epochs, steps.loss, norm, pr_auc, seconds)
 
 
 def only_needed_rows(windows: Windows) -> Windows:
@@ -162,12 +181,19 @@ def only_needed_rows(windows: Windows) -> Windows:
     return Windows(rows, place[oldest], place[windows.ends], windows.lookback)
 
 
-def _head_bias(start: Start, labels: Int8, weights: Float32) -> Float32 | None:
+def _weights(labels: Int8, seen: Float64, model: ModelStage, train: TrainStage) -> Float32:
+    """Class weights [heads, 2]; 0 for types of events, which are not weighed by class."""
+    weights = class_weights(labels, train.class_weight, seen)
+    weights[len(weights) - len(model.type_names) :] = 0
+    return weights
+
+
+def _head_bias(start: Start, labels: Int8, seen: Float64, weights: Float32) -> Float32 | None:
     """The regression's bias, moved from classes of equal weight to those of this fit."""
     if start.bias is None:
         return None
-    positive = weights[:, 1] * np.sum(labels == 1, axis=0)
-    negative = weights[:, 0] * np.sum(labels == 0, axis=0)
+    positive = weights[:, 1] * (seen @ (labels == 1))
+    negative = weights[:, 0] * (seen @ (labels == 0))
     both = (positive > 0) & (negative > 0)
     odds = np.where(both, positive, 1) / np.where(both, negative, 1)
     return (start.bias + np.log(odds)).astype(np.float32)
@@ -182,6 +208,7 @@ def _shape(windows: Windows, targets: Int8, model: ModelStage, train: TrainStage
         model=model.model_copy(update={"members": 1}),
         focal_gamma=train.focal_gamma if train.loss == "focal" else 0.0,
         clipnorm=train.clipnorm,
+        clipvalue=train.clipvalue,
     )
 
 
@@ -194,9 +221,16 @@ def _check_shapes(windows: Windows, targets: Int8) -> None:
     require_both_classes(targets[:, 0])
 
 
-def _batches(order: np.random.Generator, windows: int, size: int) -> list[Int64]:
-    """All windows in random order, in batches of nearly one size: no small one is left over."""
-    return np.array_split(order.permutation(windows), -(-windows // size))
+def _batches(order: np.random.Generator, target: Int8, train: TrainStage) -> list[Int64]:
+    if train.batches == "balanced":
+        return balanced_batches(order, target, train.batch_size, train.positive_share)
+    return epoch_batches(order, target, train.batch_size)
+
+
+def _shift(target: Int8, seen: Float64, weights: Float32) -> float:
+    """Log-odds that class weights and balanced batches add to head 0."""
+    often = seen[target == 1][0] / seen[target == 0][0]
+    return float(np.log(weights[1] / weights[0]) + np.log(often))
 
 
 def _pr_auc(network: Network, monitor: tuple[Windows, Int8] | None) -> float | None:
@@ -213,21 +247,40 @@ def _pr_auc(network: Network, monitor: tuple[Windows, Int8] | None) -> float | N
     return float(average_precision_score(target[known], logits[:, 0]))
 
 
-def _all_finite(loss: float, norm: float, network: Network) -> bool:
-    weights = network.to_arrays().values()
-    return bool(np.isfinite([loss, norm]).all() and all(np.isfinite(w).all() for w in weights))
+def _stop_where_told(
+    health: list[EpochHealth],
+    steps: EpochSteps,
+    train: TrainStage,
+    rate: float,
+    windows: Windows,
+    epochs: int,
+) -> None:
+    """End a fit in which a rule of `train.terminate_on` found something.
+
+    No weight comes back from not being a number, so that always ends it.
+    """
+    where = f"epoch {len(health)} of {epochs}"
+    for finding in find_troubles(health):
+        if finding.rule == NOT_FINITE:
+            raise _divergence(where, steps, rate, train, windows)
+        if finding.rule in train.terminate_on:
+            raise TrainingError(
+                f"training was stopped in {where}, as train.terminate_on asks: {finding.sentence}"
+            )
 
 
 def _divergence(
-    where: str, loss: float, norm: float, rate: float, train: TrainStage, windows: Windows
+    where: str, steps: EpochSteps, rate: float, train: TrainStage, windows: Windows
 ) -> TrainingError:
+    clipped = "" if train.clipnorm is None else f" (now {train.clipnorm:g})"
     remedy = (
-        f"lower train.learning_rate (now {rate:g}) or train.clipnorm (now"
-        f" {train.clipnorm:g}), or check the inputs for values far out of range"
+        f"lower train.learning_rate (now {rate:g}) or train.clipnorm{clipped}, or check the"
+        " inputs for values far out of range"
     )
     odd = int(np.sum(~np.isfinite(windows.rows)))
     if odd:
         remedy = f"{odd} values of the channels are not finite: check the inputs"
     return TrainingError(
-        f"training diverged in {where}: loss {loss:g}, gradient norm {norm:g}; {remedy}"
+        f"{NOT_FINITE}: training diverged in {where}: loss {steps.loss:g}, gradient norm"
+        f" {steps.step_norms.mean():g}; {remedy}"
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from rareevent.config import ModelStage
 from rareevent.ingestion.frame import Bool, Float32, Int8, Int64
 from rareevent.lstm.backend import import_keras
-from rareevent.lstm.build import build_stacked_lstm, entry_kernel, training_loop
+from rareevent.lstm.build import build_stacked_lstm, entry_kernels, training_loop
 from rareevent.training.loss import weighted_loss
 from rareevent.windowing.temporalize import Windows
 
@@ -31,7 +32,27 @@ class Shape:
     heads: int
     model: ModelStage
     focal_gamma: float
-    clipnorm: float
+    clipnorm: float | None
+    clipvalue: float | None
+
+
+@dataclass(frozen=True)
+class EpochSteps:
+    """What the steps of one epoch showed.
+
+    Attributes
+    ----------
+    loss : mean over windows, penalties included
+    norms : float32 [steps, layers], gradient norm of each of `Trainer.layers`, before clipping
+    """
+
+    loss: float
+    norms: Float32
+
+    @property
+    def step_norms(self) -> Float32:
+        """Norm of all gradients together at each step, float32 [steps]."""
+        return np.linalg.norm(self.norms, axis=1)
 
 
 @dataclass(frozen=True)
@@ -77,11 +98,19 @@ class Trainer:
         self.model: keras.Model = build_stacked_lstm(
             shape.lookback, shape.channels, shape.model, shape.heads, seed=0, loop=loop
         )
-        self._entry = entry_kernel(self.model)
+        self._entries = {id(kernel) for kernel in entry_kernels(self.model)}
+        learned = {layer.name: layer.trainable_variables for layer in self.model.layers}
+        self.layers = tuple(name for name, variables in learned.items() if variables)
+        self._variables = [learned[name] for name in self.layers]
+        place = {id(v): at for at, v in enumerate(self.model.trainable_variables)}
+        self._columns = [[place[id(v)] for v in layer] for layer in self._variables]
         self._optimizer = keras.optimizers.Adam(clipnorm=shape.clipnorm)
         self._optimizer.build(self.model.trainable_variables)
         self._untouched = [variable.numpy() for variable in self._optimizer.variables]
-        self._compiled = tf.function(self._step, input_signature=self._signature(tf))
+        signature = self._signature(tf)
+        self._compiled = tf.function(self._step, input_signature=signature)
+        self._split = _linear_part_apart(self.model, keras)
+        self._probe = tf.function(self._input_gradients, input_signature=signature)
         self._data: tuple[tf.Tensor, ...] = ()
 
     @contextmanager
@@ -109,21 +138,36 @@ class Trainer:
         finally:
             self._data = ()
 
-    def epoch(self, batches: list[Int64]) -> tuple[float, float]:
-        """One pass over batches of window numbers.
-
-        Returns
-        -------
-        loss : mean over windows
-        gradient_norm : mean over steps, before clipping
-        """
+    def epoch(self, batches: list[Int64]) -> EpochSteps:
+        """One pass over batches of window numbers."""
         import tensorflow as tf
 
         # Numbers are fetched after the last step, so that no step waits for them.
         steps = [self._compiled(*self._data, tf.constant(batch)) for batch in batches]
-        losses, norms = np.array([[float(x) for x in step] for step in steps]).T
+        figures = np.array([step.numpy() for step in steps], np.float32)
         sizes = [len(batch) for batch in batches]
-        return float(np.average(losses, weights=sizes)), float(norms.mean())
+        loss = float(np.average(figures[:, 0], weights=sizes))
+        layers = [figures[:, 1:][:, own].sum(axis=1) for own in self._columns]
+        return EpochSteps(loss, np.sqrt(2 * np.stack(layers, axis=1)))
+
+    def input_gradient(self, batch: Int64) -> Float32:
+        """How strongly the loss of some windows depends on what the recurrence read, step by step.
+
+        Dropout is off, and the linear skip is held fixed: it reads the last row whatever the
+        recurrence does, and would drown it there.
+
+        Returns
+        -------
+        float32 [lookback], oldest step first: norm over the channels of the gradient of each
+        window's own loss, root mean square over the windows
+        """
+        import tensorflow as tf
+
+        return self._probe(*self._data, tf.constant(batch)).numpy()
+
+    def weights(self) -> list[list[Float32]]:
+        """Copies of the learned weights of each of `layers`."""
+        return [[variable.numpy() for variable in layer] for layer in self._variables]
 
     def _signature(self, tf) -> list[tf.TensorSpec]:
         channels, heads = self._shape.channels, self._shape.heads
@@ -137,22 +181,60 @@ class Trainer:
             tf.TensorSpec([None], tf.int64),
         ]
 
-    def _step(self, rows, starts, ends, targets, class_weights, reads, batch):
+    def _gather(self, rows, starts, ends, batch):
         import tensorflow as tf
 
         back = tf.range(1 - self._shape.lookback, 1, dtype=tf.int64)
         start, end = tf.gather(starts, batch), tf.gather(ends, batch)
-        windows = tf.gather(rows, tf.maximum(start[:, None], end[:, None] + back))
+        return tf.gather(rows, tf.maximum(start[:, None], end[:, None] + back))
+
+    def _step(self, rows, starts, ends, targets, class_weights, reads, batch):
+        import tensorflow as tf
+
+        windows = self._gather(rows, starts, ends, batch)
         wanted = tf.gather(targets, batch)
         with tf.GradientTape() as tape:
             logits = self.model(windows, training=True)
-            loss = weighted_loss(wanted, logits, class_weights, self._shape.focal_gamma)
+            loss = self._loss(wanted, logits, class_weights)
             if self.model.losses:
                 loss += tf.add_n(self.model.losses)
         variables = self.model.trainable_variables
         gradients = tape.gradient(loss, variables)
         # A channel whose weights start at zero and get no gradient stays unread.
-        entry = next(i for i, v in enumerate(variables) if v is self._entry)
-        gradients[entry] *= reads[:, None]
+        gradients = [
+            gradient * reads[:, None] if id(variable) in self._entries else gradient
+            for variable, gradient in zip(variables, gradients, strict=True)
+        ]
+        # Halves of squares, as the cheapest operation has them; `epoch` makes norms of them.
+        halves = [tf.nn.l2_loss(gradient) for gradient in gradients]
+        most = self._shape.clipvalue
+        if most is not None:
+            gradients = [tf.clip_by_value(gradient, -most, most) for gradient in gradients]
         self._optimizer.apply(gradients, variables)
-        return loss, tf.linalg.global_norm(gradients)
+        return tf.stack([loss, *halves])
+
+    def _loss(self, targets, logits, class_weights):
+        types = len(self._shape.model.type_names)
+        return weighted_loss(targets, logits, class_weights, self._shape.focal_gamma, types)
+
+    def _input_gradients(self, rows, starts, ends, targets, class_weights, reads, batch):
+        import tensorflow as tf
+
+        windows = self._gather(rows, starts, ends, batch)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(windows)
+            recurrent, *linear = tf.nest.flatten(self._split(windows, training=False))
+            logits = tf.add_n([recurrent, *[tf.stop_gradient(part) for part in linear]])
+            wanted = tf.gather(targets, batch)
+            loss = self._loss(wanted, logits, class_weights)
+        # The loss is a mean over windows: times their number, each window has its own gradient.
+        own = tape.gradient(loss, windows) * tf.cast(tf.shape(batch)[0], tf.float32)
+        return tf.sqrt(tf.reduce_mean(tf.reduce_sum(own**2, axis=2), axis=0))
+
+
+def _linear_part_apart(model: keras.Model, keras: ModuleType) -> keras.Model:
+    """The same layers with the recurrence's logits and, where there is one, the skip's apart."""
+    named = {layer.name: layer for layer in model.layers}
+    if "skip" not in named:
+        return keras.Model(model.inputs, [model.output])
+    return keras.Model(model.inputs, [named["head"].output, named["skip"].output])

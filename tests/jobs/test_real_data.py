@@ -37,7 +37,7 @@ def test_sheet_break_trains_in_time_and_memory_and_repeats_itself(shared_data, w
     megabytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
 
     figures = {k: first["metrics"][f"test/{k}"] for k in ("roc_auc", "pr_auc", "event_recall")}
-    print(first["seconds"], megabytes, figures, first["verdict"])
+    print(first["seconds"], megabytes, figures, first["verdict_sentence"])
     assert first["metrics"] == second["metrics"]
     assert first["baselines"] == second["baselines"]
     assert (first["registered_version"], second["registered_version"]) == (1, 2)
@@ -87,7 +87,7 @@ def test_machine_temperature_trains_and_scores(shared_data, workplace):
 def test_demo_within_two_minutes(workplace):
     document, seconds = run("demo", folder=workplace)
 
-    print(seconds, document["train"]["verdict"])
+    print(seconds, document["train"]["verdict_sentence"])
     assert seconds < 120
     assert document["unseen"]["evaluation"]["metrics"]["events"] > 20
     assert document["score"]["rows_scored"] > 10_000

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rareevent.bundle import load_bundle
 from rareevent.config import ChannelsStage, ScoreStage, load_pipeline
 from rareevent.errors import DataError, LeakError, TrainingError
 from rareevent.ingestion import with_event_delay, without_feed
@@ -22,6 +23,7 @@ from rareevent.jobs.report import report
 from rareevent.jobs.runs import compare_runs, list_runs
 from rareevent.jobs.score import score
 from rareevent.jobs.train import make_bundle, train
+from rareevent.scoring.drift_counts import drift_reference_of
 from rareevent.scoring.engine import score_frame
 from rareevent.tracking.artifacts import run_artifacts
 from rareevent.tracking.home import connect
@@ -69,6 +71,18 @@ def test_model_finds_events_that_announce_themselves(trained):
 
     assert result.metrics["test/roc_auc"] > 0.85
     assert result.metrics["test/event_recall"] > 0.5
+
+
+def test_the_bundle_holds_what_scoring_jobs_tell_drift_by(trained):
+    _, _, folder = trained
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        bundle = load_bundle(resolve_model("models:/line/1").folder)
+
+    drift = bundle.profile["drift"]
+    assert set(drift["columns"]) == set(bundle.needs)
+    assert drift["alarms"]["rows"] > 0 < drift["rows"]
+    assert drift_reference_of(bundle).window == drift["window"]
 
 
 @pytest.mark.parametrize("pad", ["first", "none"])
@@ -145,7 +159,7 @@ def test_scorer_gives_what_the_evaluation_used(trained, tmp_path):
         summary = score(
             "models:/line@champion", config.ingest.source, tmp_path / "out", _feed(config, tmp_path)
         )
-    rows = pq.read_table(tmp_path / "out" / "scores.parquet")
+    rows = pq.read_table(tmp_path / "out" / "scores")
     time = rows["time"].cast("int64").to_numpy()
     later = np.isin(time, stored.scored.time)
 
@@ -182,7 +196,7 @@ def test_report_is_written_from_the_stored_run(trained, tmp_path):
         patch.chdir(folder)
         page = report(result.run_id, tmp_path / "report.html").read_text()
 
-    assert result.verdict in page
+    assert result.verdict_sentence in page
     assert "http" not in page.replace("http-equiv", "").replace("http://www.w3.org", "")
 
 

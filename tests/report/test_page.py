@@ -100,6 +100,16 @@ def test_answer_is_one_sentence_of_the_figures(metrics, sentence):
     assert sentence in shown(render(RunReport("a", "id", "now", "", model={"metrics": metrics})))
 
 
+def test_without_skill_the_answer_is_that_and_no_catch():
+    metrics = {"events": 9, "caught": 4, "false_alarms_per_day": 2.5}
+    bare = RunReport("a", "id", "now", "", model={"metrics": metrics}, skill={"has_skill": False})
+    words = shown(render(bare))
+
+    assert "No evidence that these events can be predicted from these sensors" in words
+    assert "4 of 9 events were announced" not in words
+    assert "4 of 9 events were announced" in shown(render(replace(bare, skill=None)))
+
+
 def test_sections_come_in_the_order_in_which_they_are_asked(page):
     ids = re.findall(r'<section id="(\w+)"', page)
     assert ids == [

@@ -6,7 +6,7 @@ import json
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -25,9 +25,12 @@ _DRIFTED = 10
     required=True,
     help="models:/NAME@champion, models:/NAME/VERSION, runs:/RUN_ID or a bundle directory.",
 )
-@click.option("--input", "source", required=True, help="A file, a directory or a glob.")
+@click.option("--input", "source", required=True, help="File, directory, glob, or URL#TABLE.")
 @click.option(
-    "--output", required=True, type=click.Path(file_okay=False), help="Folder for the scores."
+    "--output",
+    required=True,
+    type=click.Path(file_okay=False),
+    help="Folder for the scores, or URL#TABLE of a database.",
 )
 @click.option("--events", type=click.Path(dir_okay=False), help="Known events, one row each.")
 @click.option(
@@ -46,10 +49,15 @@ _DRIFTED = 10
 )
 @click.option(
     "--engine",
-    type=click.Choice(["local"]),
+    type=click.Choice(["local", "spark"]),
     default="local",
     show_default=True,
     help="Where the work is done.",
+)
+@click.option(
+    "--master",
+    metavar="URL",
+    help="Spark's cluster.  [default: as the environment says, else this machine]",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be taken; write nothing.")
 @click.option(
@@ -72,7 +80,8 @@ def command(
     state: str | None,
     since: str | None,
     form: str,
-    engine: str,
+    engine: Literal["local", "spark"],
+    master: str | None,
     dry_run: bool,
     reprocess: bool,
     fail_on_drift: bool,
@@ -88,7 +97,7 @@ def command(
         from rareevent.jobs.score import plan_score, score
         from rareevent.scoring.job import ScoreOptions
 
-        options = ScoreOptions(state, since, form, reprocess)
+        options = ScoreOptions(state, since, form, reprocess, engine=engine, master=master)
         if dry_run:
             _tell_plan(plan_score(model, source, output, options), as_json)
             return 0

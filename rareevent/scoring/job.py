@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rareevent.bundle import Bundle
 from rareevent.errors import OutputError
@@ -28,7 +28,7 @@ from rareevent.scoring.manifest import Job, commit_taking, start_over, waiting
 from rareevent.scoring.monitor import read_counts
 from rareevent.scoring.output import Format, settle
 from rareevent.scoring.pieces import take_file
-from rareevent.scoring.plan import InputFile, Plan, make_plan
+from rareevent.scoring.plan import InputFile, Plan, check_names, make_plan
 from rareevent.scoring.rescore import rescore_late
 from rareevent.scoring.state import read_late, read_seen, read_states
 from rareevent.scoring.store import (
@@ -68,6 +68,8 @@ class ScoreOptions:
     format : of the output's files
     reprocess : score late and corrected rows, and what a former bundle scored, anew
     model : what the model is known as
+    engine : where the work is done
+    master : URL of Spark's cluster; None for what the environment says, else this machine
     """
 
     state: str | Path | None = None
@@ -75,6 +77,8 @@ class ScoreOptions:
     format: Format = "parquet"
     reprocess: bool = False
     model: str = ""
+    engine: Literal["local", "spark"] = "local"
+    master: str | None = None
 
 
 def score_files(
@@ -120,14 +124,14 @@ def score_files(
     options = options or ScoreOptions()
     folder = Path(output)
     check_apart(folder, source)
-    job, files = _open_job(bundle, source, folder, events, options)
+    job, files = open_job(bundle, source, folder, events, options)
     totals = Totals()
     with hold_output(job):
         plan = begin(job, files)
         with open_store(job.state, "write") as store:
             stopped = take_all(job, store, plan, totals, Callbacks(step, stop, watch))
             if options.reprocess and not stopped:
-                totals.rescored = rescore_late(job, store)
+                totals.rescored = rescore_late(job, store, plan.named)
             late = read_late(store)
     texts = {asset: bundle.clock.text(since) for asset, since in late.items()}
     seconds = round(time.perf_counter() - started, 3)
@@ -149,7 +153,7 @@ def plan_files(
     """
     options, folder = options or ScoreOptions(), Path(output)
     check_apart(folder, source)
-    job, files = _open_job(bundle, source, folder, None, options)
+    job, files = open_job(bundle, source, folder, None, options)
     with open_store(job.state, "read") as store, empty_store() as nothing:
         if not options.reprocess:
             check_owner(store, bundle)
@@ -158,14 +162,22 @@ def plan_files(
         return make_plan(known, job.reader, [*again, *files]).to_json(bundle)
 
 
-def _open_job(
+def open_job(
     bundle: Bundle,
     source: str | Path | Sequence[Path],
     folder: Path,
     events: str | Path | None,
     options: ScoreOptions,
 ) -> tuple[Job, tuple[Path, ...]]:
+    """What a job is about, and the files it may take.
+
+    Raises
+    ------
+    ModelError, DataError, ConfigError
+        As `score_files`.
+    """
     files = find_files(source, "--input")
+    check_names(files)
     names = read_names(files[0], bundle.config.ingest)
     check_columns(bundle, names, str(files[0]))
     reader = open_reader(bundle, names, events)

@@ -93,12 +93,15 @@ def open_store(path: Path, mode: str) -> Iterator[Store]:
     Raises
     ------
     OutputError
-        When it cannot be opened, or is of a format that is not known here.
+        When it cannot be opened or read, or is of a format that is not known here.
     """
     with store_errors(path):
         store = Store(_connect(path, mode), path)
     try:
         yield store
+    except sqlite3.Error as error:
+        # Damage may show only where a page is read.
+        raise _unusable(path, error) from error
     finally:
         store.close()
 
@@ -116,7 +119,9 @@ def empty_store() -> Iterator[Store]:
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
     if mode == "read":
-        source = f"{path.absolute().as_uri()}?mode=ro" if path.exists() else ":memory:"
+        # What a job killed in mid-commit left must be rolled back before anything can be read.
+        way = "rw" if path.with_name(f"{path.name}-journal").exists() else "ro"
+        source = f"{path.absolute().as_uri()}?mode={way}" if path.exists() else ":memory:"
         connection = sqlite3.connect(source, uri=True, isolation_level=None)
     else:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -153,7 +158,11 @@ def store_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as error:
-        raise OutputError(f"{path}: the state cannot be used: {error}") from error
+        raise _unusable(path, error) from error
+
+
+def _unusable(path: Path, error: Exception) -> OutputError:
+    return OutputError(f"{path}: the state cannot be used: {error}")
 
 
 def identity(bundle: Bundle) -> str:

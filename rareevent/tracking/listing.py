@@ -29,8 +29,10 @@ HEADLINE = (
     "test/prevalence",
     "test/roc_auc",
 )
-_SHOWN_TAGS = ("verdict", "leaky", "leak_audit", "git_commit", "error")
+_SHOWN_TAGS = ("verdict", "verdict_sentence", "leaky", "leak_audit", "git_commit", "error")
 _ID_LENGTH = 32
+# Experiments of scoring jobs, which have no test figures to compare.
+SCORING_SUFFIX = "/scoring"
 _MOST_SEARCHED = 1000
 _PARENT_TAG = "mlflow.parentRunId"
 
@@ -75,7 +77,7 @@ def list_runs(
 
     Parameters
     ----------
-    experiment : only of this one; None for all
+    experiment : only of this one; None for all but those of scoring jobs
     home : default `find_home()`
     limit : most runs returned
     metrics : names of the figures to return
@@ -89,7 +91,7 @@ def list_runs(
     client = connect(home)
     with tracking_errors(f"cannot list the runs at {home.uri}"):
         names = {e.experiment_id: e.name for e in all_pages(client.search_experiments, None)}
-        chosen = [key for key, name in names.items() if experiment in (None, name)]
+        chosen = [key for key, name in names.items() if _is_wanted(name, experiment)]
         if not chosen:
             raise _unknown(experiment, home, names)
         newest = ["attributes.start_time DESC"]
@@ -131,6 +133,12 @@ def get_record(run_id: str, home: Home | None = None) -> RunRecord:
         run = client.get_run(run_id)
         names = {run.info.experiment_id: client.get_experiment(run.info.experiment_id).name}
         return _record(run, names, _models_by_run(client), tuple(run.data.metrics))
+
+
+def _is_wanted(name: str, experiment: str | None) -> bool:
+    if experiment is not None:
+        return name == experiment
+    return not name.endswith(SCORING_SUFFIX)
 
 
 def _unknown(experiment: str | None, home: Home, names: dict[str, str]) -> TrackingError:

@@ -328,6 +328,17 @@ def test_counts_do_not_depend_on_how_rows_are_cut_into_files(tmp_path):
     assert whole.drift.columns == parts.drift.columns
 
 
+def test_rows_that_only_warm_up_are_not_counted(tmp_path):
+    source = tmp_path / "rows.csv"
+    minutes(3000, 150).to_csv(source, index=False)
+    since = ScoreOptions(since=str(minutes(3000, 150).when[30]))
+
+    score_files(monitored_bundle(), source, tmp_path / "out", options=since)
+
+    with open_store(tmp_path / "out" / "manifest.db", "read") as store:
+        assert sum(counts[0] for counts in read_counts(store).values()) == 120
+
+
 def test_a_model_without_a_profile_to_compare_with_still_scores_and_says_so(tmp_path):
     summary = job(tmp_path, tiny_bundle(), minutes(2000, 60))
 

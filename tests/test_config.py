@@ -4,6 +4,7 @@ import pytest
 
 from rareevent.config import (
     PipelineConfig,
+    SurpriseStage,
     dump_pipeline,
     load_pipeline,
     parse_duration_us,
@@ -89,7 +90,7 @@ def test_every_problem_is_listed():
     [
         ({"ingest": {"source": "a", "time": "t"}}, "exactly one of 'label'"),
         ({"ingest": {"time": "t", "label": "y"}}, "'ingest.source' is required"),
-        ({**SMALLEST, "model": {"recurrent_activation": "tanh"}}, "gates are scales"),
+        ({**SMALLEST, "model": {"recurrent_activation": "tanh"}}, "received 'tanh'. The gates"),
         ({**SMALLEST, "model": {"units": [8]}}, "at least 2"),
         ({**SMALLEST, "alarm": {"k": 3, "n": 2}}, "k=3, n=2"),
         (
@@ -114,6 +115,19 @@ def test_a_rule_about_several_keys_does_not_repeat_the_whole_stage():
     message = refusal({"ingest": {**SMALLEST["ingest"], "sensors": ["y", "x"]}})
 
     assert message.endswith("is listed in 'sensors'; take it out of there")
+
+
+def test_surprise_is_off_on_or_has_settings_of_its_own():
+    off, on, own = (
+        validate_pipeline({**SMALLEST, "channels": {"surprise": given}}).channels.surprise
+        for given in (False, True, {"lookback": 4})
+    )
+
+    assert off is None
+    assert on == SurpriseStage()
+    assert own == SurpriseStage(lookback=4)
+    with pytest.raises(ConfigError, match=r"'channels\.surprise\.lookbak'; did you mean 'lookback'"):
+        validate_pipeline({**SMALLEST, "channels": {"surprise": {"lookbak": 4}}})
 
 
 def test_event_log_may_be_given_as_a_path():

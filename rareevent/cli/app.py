@@ -31,6 +31,7 @@ VERBS = {
     "score": "Score new sensor files with a trained model.",
     "drift": "Tell how far scored rows drifted from training, and when to retrain.",
     "gates": "Show what the gates of a trained LSTM do.",
+    "explain": "Show which sensors and rows raised a score.",
     "runs": "List runs with their headline figures, or compare two of them.",
     "report": "Write the HTML report of a run to a file.",
     "promote": "Make a registered version the champion.",

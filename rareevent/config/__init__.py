@@ -2,8 +2,11 @@
 
 from rareevent.config.durations import Duration, parse_duration_us
 from rareevent.config.files import dump_pipeline, load_pipeline, validate_pipeline
+from rareevent.config.monitoring import MonitorStage
+from rareevent.config.pipeline import PipelineConfig
 from rareevent.config.stages import (
     AlarmStage,
+    BlendWeights,
     ChannelsStage,
     EvaluateStage,
     EventLog,
@@ -11,17 +14,19 @@ from rareevent.config.stages import (
     Interval,
     LabelStage,
     ModelStage,
-    PipelineConfig,
     RegisterStage,
     ScoreStage,
     SplitStage,
     Stage,
+    SurpriseStage,
     TrainStage,
     WindowStage,
 )
+from rareevent.config.tuning import Metric, Range, Space, TuneStage, with_values
 
 __all__ = [
     "AlarmStage",
+    "BlendWeights",
     "ChannelsStage",
     "Duration",
     "EvaluateStage",
@@ -29,16 +34,23 @@ __all__ = [
     "Ingest",
     "Interval",
     "LabelStage",
+    "Metric",
     "ModelStage",
+    "MonitorStage",
     "PipelineConfig",
+    "Range",
     "RegisterStage",
     "ScoreStage",
+    "Space",
     "SplitStage",
     "Stage",
+    "SurpriseStage",
     "TrainStage",
+    "TuneStage",
     "WindowStage",
     "dump_pipeline",
     "load_pipeline",
     "parse_duration_us",
     "validate_pipeline",
+    "with_values",
 ]

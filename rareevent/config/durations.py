@@ -61,7 +61,14 @@ def parse_duration_us(text: str) -> int:
     return round(microseconds)
 
 
-def _check_duration(value: Any) -> Any:
+def check_duration(value: Any) -> Any:
+    """A duration as a pipeline file writes it: a text, or a number of nominal intervals.
+
+    Raises
+    ------
+    ValueError
+        When it is neither, or negative.
+    """
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise ValueError(
             "must be a duration such as '4min', or an integer number of intervals;"
@@ -76,6 +83,6 @@ def _check_duration(value: Any) -> Any:
     return value
 
 
-Duration = Annotated[int | str, BeforeValidator(_check_duration)]
+Duration = Annotated[int | str, BeforeValidator(check_duration)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Rows = Annotated[int, Field(ge=1)]

@@ -5,13 +5,15 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
-from rareevent.config.stages import PipelineConfig
+from rareevent.config.pipeline import PipelineConfig
+from rareevent.config.tuning import check_space, with_values
 from rareevent.errors import ConfigError
 
 
@@ -43,10 +45,18 @@ def load_pipeline(path: str | Path, overrides: tuple[str, ...] = ()) -> Pipeline
 def validate_pipeline(data: dict[str, Any], where: str = "pipeline") -> PipelineConfig:
     """Validate plain data as a pipeline; every problem is listed, one per line."""
     try:
-        return PipelineConfig.model_validate(data)
+        config = PipelineConfig.model_validate(data)
+        check_space(config.tune.space, PipelineConfig, partial(_try_value, data))
     except ValidationError as error:
         problems = [_problem(item) for item in error.errors()]
         raise ConfigError("\n".join(f"{where}: {text}" for text in problems)) from None
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}") from None
+    return config
+
+
+def _try_value(data: Mapping[str, Any], key: str, value: Any) -> None:
+    PipelineConfig.model_validate(with_values(data, {key: value}))
 
 
 def dump_pipeline(config: PipelineConfig, reasons: Mapping[str, str] | None = None) -> str:
@@ -54,9 +64,9 @@ def dump_pipeline(config: PipelineConfig, reasons: Mapping[str, str] | None = No
 
     Parameters
     ----------
-    reasons : key that was `auto` -> why it became what it is; written as comments on top
+    reasons : key -> why it became what it is; written as comments on top
     """
-    notes = "".join(f"# {key} was auto: {why}\n" for key, why in (reasons or {}).items())
+    notes = "".join(f"# {key}: {why}\n" for key, why in (reasons or {}).items())
     return notes + yaml.safe_dump(config.dump(), sort_keys=False, allow_unicode=True)
 
 

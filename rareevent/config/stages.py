@@ -124,6 +124,19 @@ class LabelStage(Stage):
     auxiliary: tuple[Annotated[float, Field(gt=1, le=100)], ...] = (2.5, 5.0)
 
 
+class SurpriseStage(Stage):
+    """How far readings are from their forecast by an LSTM that learned normal operation."""
+
+    units: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=2)] = (32, 16)
+    lookback: Annotated[int, Field(ge=1, le=10_000)] = 10
+    window: Annotated[int, Field(ge=2, le=1_000)] = 5
+    steps: Annotated[int, Field(ge=1)] = 250
+
+
+def _surprise_as_switch(value: Any) -> Any:
+    return {True: {}, False: None}[value] if isinstance(value, bool) else value
+
+
 class ChannelsStage(Stage):
     """What the model sees of each sensor; `auto` chooses by how far levels drift."""
 
@@ -132,6 +145,8 @@ class ChannelsStage(Stage):
     volatility_windows: tuple[Annotated[int, Field(ge=2)], ...] = (5, 20)
     scaling: Literal["quantile", "standard"] = "quantile"
     clip: Annotated[float, Field(gt=0)] = 5.0
+    # Never part of `auto`: see docs/forecast.md for what was measured.
+    surprise: Annotated[SurpriseStage | None, BeforeValidator(_surprise_as_switch)] = None
 
     @model_validator(mode="after")
     def _some_channel(self) -> ChannelsStage:
@@ -151,19 +166,82 @@ class WindowStage(Stage):
 def _gates_are_sigmoid(value: Any) -> Any:
     if value != "sigmoid":
         raise ValueError(
-            "must be 'sigmoid': the gates are scales and have to stay in (0, 1), and only this"
-            f" form runs on cuDNN; received {value!r}"
+            f"must be 'sigmoid'; received {value!r}. The gates scale what enters, stays and leaves,"
+            " so they have to lie in (0, 1), where 0 forgets and 1 keeps. Only this form also runs"
+            " on cuDNN's kernel and in the scorer."
+        )
+    return value
+
+
+# Keras' names; each is exact in NumPy too, where `lstm.activations` has its equation.
+Activation = Literal[
+    "tanh",
+    "relu",
+    "relu6",
+    "leaky_relu",
+    "elu",
+    "selu",
+    "silu",
+    "mish",
+    "softplus",
+    "softsign",
+    "hard_tanh",
+    "sigmoid",
+    "linear",
+]
+Initializer = Literal[
+    "glorot_uniform",
+    "glorot_normal",
+    "he_uniform",
+    "he_normal",
+    "lecun_uniform",
+    "lecun_normal",
+    "orthogonal",
+]
+
+
+class BlendWeights(Stage):
+    """How much each member's log-odds count; only the proportions matter."""
+
+    lstm: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    logistic: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    boosting: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+
+    @model_validator(mode="after")
+    def _some_weight(self) -> BlendWeights:
+        if not self.lstm + self.logistic + self.boosting > 0:
+            raise ValueError("needs a weight above 0 for one of lstm, logistic and boosting")
+        return self
+
+
+def _off_as_word(value: Any) -> Any:
+    # YAML reads an unquoted off as false.
+    return "off" if value is False else value
+
+
+def _types_by_name(value: Any) -> Any:
+    # YAML reads an unquoted off as false.
+    if value is False:
+        return "off"
+    if isinstance(value, list | tuple) and (len(value) < 2 or len(set(value)) < len(value)):
+        raise ValueError(
+            f"must name at least two event types, each once, or be 'auto' or 'off'; received"
+            f" {list(value)}"
         )
     return value
 
 
 class ModelStage(Stage):
-    """The stacked LSTM."""
+    """The stacked LSTM, and what its logit is blended with."""
 
     units: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=2)] = (16, 8)
-    activation: Literal["tanh", "relu", "elu", "selu", "softsign", "linear"] = "tanh"
+    activation: Activation = "tanh"
     recurrent_activation: Annotated[str, BeforeValidator(_gates_are_sigmoid)] = "sigmoid"
+    # Each layer reads the window in both directions, with weights of its own for each.
+    bidirectional: bool = False
     projection: Annotated[int, Field(ge=1)] | None = 8
+    # What the logits read: the last layer's last output, or its outputs at all steps.
+    head: Literal["last", "flatten"] = "last"
     skip: bool = True
     # "logistic": a strongly shrunk logistic regression, kept; the recurrence learns what is left.
     # "zero": starts at zero and is learned with the rest, under skip_dropout and skip_l2.
@@ -174,9 +252,64 @@ class ModelStage(Stage):
     # ... and at most one channel for so many events.
     events_per_channel: Annotated[int, Field(ge=1)] = 10
     dropout: Fraction = 0.0
+    # Of whole channels of a window, and of what a layer tells itself at the next step.
+    input_dropout: Fraction = 0.0
+    recurrent_dropout: Fraction = 0.0
     skip_dropout: Fraction = 0.5
     skip_l2: Annotated[float, Field(ge=0)] = 1e-3
+    # Penalties on every kernel but the skip's, recurrent ones included; biases are free.
+    l1: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    l2: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    kernel_initializer: Initializer = "glorot_uniform"
+    recurrent_initializer: Initializer | Literal["identity"] = "orthogonal"
+    forget_bias: Annotated[float, Field(allow_inf_nan=False)] = 1.0
     members: Annotated[int, Field(ge=1, le=50)] = 3
+    # Which types of events are told apart, where the event log has types; "other" pools the rest.
+    types: Annotated[Literal["auto", "off"] | tuple[str, ...], BeforeValidator(_types_by_name)] = (
+        "auto"
+    )
+    # What the pipeline registers: the LSTM alone, or its log-odds weighed and added with those of
+    # the two simple models. See docs/blend.md for what was measured.
+    blend: Annotated[
+        Literal["off", "equal", "auto"] | BlendWeights, BeforeValidator(_off_as_word)
+    ] = "auto"
+
+    @property
+    def type_names(self) -> tuple[str, ...]:
+        """Types of events that the model tells apart; none while `types` is auto or off."""
+        return () if isinstance(self.types, str) else self.types
+
+
+HealthRule = Literal[
+    "not_finite",
+    "weights_exploding",
+    "gradient_exploding",
+    "first_layer_starved",
+    "no_gradient_beyond_step",
+]
+Sampler = Literal[
+    "none",
+    "random_under",
+    "random_over",
+    "near_miss_1",
+    "near_miss_2",
+    "near_miss_3",
+    "tomek_links",
+    "edited_nearest_neighbours",
+    "one_sided_selection",
+    "instance_hardness",
+]
+_MAKE_ROWS_UP = ("smote", "adasyn", "cluster_centroids")
+
+
+def _samplers_choose(value: Any) -> Any:
+    if any(name in str(value).lower() for name in _MAKE_ROWS_UP):
+        raise ValueError(
+            f"must choose among windows that were measured; received {value!r}, which makes rows"
+            " up between them. A window is consecutive rows of one asset: a mixture of two has no"
+            " time before it that the recurrence could read. Take random_over instead"
+        )
+    return value
 
 
 class TrainStage(Stage):
@@ -188,12 +321,17 @@ class TrainStage(Stage):
     ) = "balanced"
     loss: Literal["cross_entropy", "focal"] = "cross_entropy"
     focal_gamma: Annotated[float, Field(ge=0)] = 2.0
-    sampler: Literal["none", "random_under", "random_over"] = "none"
+    sampler: Annotated[Sampler, BeforeValidator(_samplers_choose)] = "none"
+    # "balanced": every batch holds `positive_share` positives, drawn again where they are few.
+    batches: Literal["shuffled", "balanced"] = "shuffled"
+    positive_share: Annotated[float, Field(gt=0, lt=1)] = 0.5
     negatives_per_positive: Annotated[float, Field(gt=0)] | None = 50.0
     epochs: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     batch_size: Annotated[int, Field(ge=1)] = 256
     learning_rate: Annotated[float, Field(gt=0)] | Literal["auto"] = "auto"
-    clipnorm: Annotated[float, Field(gt=0)] = 1.0
+    clipnorm: Annotated[float, Field(gt=0)] | None = 1.0
+    clipvalue: Annotated[float, Field(gt=0)] | None = None
+    terminate_on: tuple[HealthRule, ...] = ("not_finite",)
     seed: int = 7
     refit: bool = True
 
@@ -253,29 +391,4 @@ class RegisterStage(Stage):
     # A name with a slash or a colon could not be addressed as models:/NAME/VERSION.
     model: Annotated[str, Field(pattern=r"^[^/:@]*[^/:@\s][^/:@]*$")] | None = None
     champion: Literal["first", "never"] = "first"
-
-
-class PipelineConfig(Stage):
-    """A whole pipeline: its keys are the stages, in the order data flows."""
-
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")] = "pipeline"
-    ingest: Ingest
-    split: SplitStage = SplitStage()
-    label: LabelStage = LabelStage()
-    channels: ChannelsStage = ChannelsStage()
-    window: WindowStage = WindowStage()
-    model: ModelStage = ModelStage()
-    train: TrainStage = TrainStage()
-    alarm: AlarmStage = AlarmStage()
-    evaluate: EvaluateStage = EvaluateStage()
-    score: ScoreStage = ScoreStage()
-    audit: Literal["normal", "strict"] = "normal"
-    register_: Annotated[RegisterStage, Field(alias="register")] = RegisterStage()
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_default=True, populate_by_name=True
-    )
-
-    def dump(self) -> dict[str, Any]:
-        """The resolved settings as plain data, in the order of the stages."""
-        return self.model_dump(mode="json", by_alias=True)
+    require_skill: bool = True

@@ -211,7 +211,7 @@ def _pages(source: SqlSource, key: str, order_by: Sequence[str]) -> Iterator[pa.
         names = list(result.keys())
         for rows in result.partitions(_PAGE_ROWS):
             columns = zip(*rows, strict=True)
-            yield pa.table({n: _array(c) for n, c in zip(names, columns, strict=True)})
+            yield pa.table({n: page_column(c) for n, c in zip(names, columns, strict=True)})
 
 
 def _statement(source: SqlSource, engine: Engine, order_by: Sequence[str]) -> Select[Any]:
@@ -229,7 +229,7 @@ def _statement(source: SqlSource, engine: Engine, order_by: Sequence[str]) -> Se
     return select(literal_column("*")).select_from(rows).order_by(*map(column, order_by))
 
 
-def _array(values: Sequence[Any]) -> pa.Array:
+def page_column(values: Sequence[Any]) -> pa.Array:
     """A page of one column; exact decimals become floats, as sensors are."""
     from decimal import Decimal
 

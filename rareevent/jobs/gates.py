@@ -100,10 +100,7 @@ def window_gates(
     network = member_of(bundle, member)
     frame = read_rows(bundle, source, events)
     row = find_row(bundle, frame, at, asset)
-    window = _windows(bundle, frame)
-    window = window.take(window.ends == row)
-    if not len(window):
-        raise DataError(f"{source}: {_why_no_window(bundle, frame, row)}")
+    window = find_window(bundle, frame, row, source)
     new = np.zeros(len(frame), bool)
     new[row] = True
     scores = score_frame(bundle, frame, new)
@@ -208,6 +205,25 @@ def find_row(bundle: Bundle, frame: SensorFrame, at: str, asset: str | None) -> 
     near = np.sort(np.argsort(np.abs(time - tick), kind="stable")[:_NEAREST])
     near = ", ".join(frame.clock.text(int(time[n])) for n in near)
     raise ConfigError(f"--at {at}: no row has this time; the nearest are {near}")
+
+
+def find_window(bundle: Bundle, frame: SensorFrame, row: int, source: str) -> Windows:
+    """The one window that ends at a row.
+
+    Parameters
+    ----------
+    source : where the rows are from, for the message
+
+    Raises
+    ------
+    DataError
+        When the row has none; says why.
+    """
+    windows = _windows(bundle, frame)
+    window = windows.take(windows.ends == row)
+    if not len(window):
+        raise DataError(f"{source}: {_why_no_window(bundle, frame, row)}")
+    return window
 
 
 def save_window(shown: WindowGates, folder: str | Path) -> list[Path]:

@@ -197,8 +197,9 @@ def _result(
 def run_name(config: PipelineConfig) -> str:
     """What a person recognises a run by."""
     units = "-".join(str(u) for u in config.model.units)
+    model = f"LSTM {units}" if config.model.blend == "off" else f"blend with LSTM {units}"
     when = datetime.now().strftime("%d %b %H:%M")
-    return f"{config.name}, LSTM {units}, horizon {config.label.horizon}, {when}"
+    return f"{config.name}, {model}, horizon {config.label.horizon}, {when}"
 
 
 def leaky(config: PipelineConfig) -> bool:

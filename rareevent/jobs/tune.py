@@ -44,6 +44,14 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 _STUDY_TAG, _TRIAL_TAG = "study", "trial"
+# How many rows back a window or one of its channels reads.
+_READS_BACK = (
+    "window.lookback",
+    "channels.use",
+    "channels.change_lags",
+    "channels.volatility_windows",
+    "channels.surprise",
+)
 
 
 def tune(
@@ -104,13 +112,38 @@ def tune(
 def _refuse(config: PipelineConfig, output: str | Path | None) -> None:
     if config.split.strategy == "random_leaky":
         raise ConfigError("split.strategy: random_leaky has no forward folds to tune on")
-    if config.window.pad == "none" and "window.lookback" in config.tune.over():
-        raise ConfigError(
-            "tune.space: window.lookback cannot be tuned with window.pad: none, where a longer one"
-            " is judged on fewer rows; set window.pad: first, or leave it out of the space"
-        )
+    for key in config.tune.over():
+        if why := _why_other_rows(config, key):
+            raise ConfigError(
+                f"tune.space: {key} cannot be tuned {why}, or leave it out of the space"
+            )
     if output is not None and not Path(output).absolute().parent.is_dir():
         raise OutputError(f"{output}: there is no such folder to write into; make it first")
+
+
+def _why_other_rows(config: PipelineConfig, key: str) -> str:
+    """Why trials that differ in this key would be judged on different rows; empty if they are not.
+
+    Figures of different rows do not compare.
+    """
+    if key == "window.lookback" and config.window.pad == "none":
+        return (
+            "with window.pad: none, where a longer one is judged on fewer rows; set"
+            " window.pad: first"
+        )
+    if config.split.strategy != "chronological":
+        return ""
+    if key == "label.auxiliary":
+        return (
+            "by the clock, where a longer one purges more of the rows that judge; set"
+            " split.strategy: by_asset"
+        )
+    if key in _READS_BACK and config.split.purge == "strict":
+        return (
+            "with split.purge: strict, where reading further back purges more of the rows that"
+            " judge; set split.purge: horizon"
+        )
+    return ""
 
 
 def study_name(config: PipelineConfig, prepared: Prepared) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -94,10 +95,15 @@ class Reference:
 
         A column that happened to hold still in training is given what the middle one has.
         """
-        middle = float(np.median([other.highest[kind] for other in self.columns]))
-        return max(column.highest[kind], middle)
+        return max(column.highest[kind], self._middle[kind])
 
-    @property
+    @cached_property
+    def _middle(self) -> dict[str, float]:
+        """What the middle column's furthest training window has, by kind."""
+        kinds = ("psi", "outside")
+        return {k: float(np.median([c.highest[k] for c in self.columns])) for k in kinds}
+
+    @cached_property
     def longest_outage(self) -> float:
         """By how much a training window misses more of a column than training does on average.
 
@@ -189,7 +195,10 @@ def count_rows(
 
 def _count_sensor(column: ColumnReference, values: Float64, place: Int64, slots: int) -> Int64:
     bins = len(column.expected)
-    code = np.searchsorted(column.edges, values, "right")
+    # A few edges, compared with all values one by one, are several times faster than a search.
+    code = np.zeros(len(values), np.int64)
+    for edge in column.edges:
+        code += values >= edge
     code[np.isnan(values)] = bins
     outside = (values < column.low) | (values > column.high)
     return _tally(code, outside, place, slots, bins)

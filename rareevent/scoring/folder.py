@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import glob
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -131,8 +132,13 @@ def check_apart(folder: Path, source: str | Path | Sequence[Path]) -> None:
 def _reads(given: str | Path, target: Path) -> bool:
     """Whether an input given as file, directory or glob covers a target file."""
     place = Path(given).expanduser().absolute()
-    patterns = {Path(os.path.normpath(place)), place.resolve()}
-    return any(_covers(pattern.parts, target.parts) for pattern in patterns)
+    # What is there by this very name is no pattern, though it may look like one.
+    plain = os.path.exists(place)
+    for pattern in (Path(os.path.normpath(place)), place.resolve()):
+        parts = tuple(map(glob.escape, pattern.parts)) if plain else pattern.parts
+        if _covers(parts, target.parts):
+            return True
+    return False
 
 
 def _covers(pattern: Sequence[str], parts: Sequence[str]) -> bool:

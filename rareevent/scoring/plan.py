@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,11 +71,13 @@ class Plan:
     files : to take, by their first time, then name
     known : how many files were taken before
     late : asset -> first time of rows that came too late and wait to be rescored
+    named : digest -> a file of the input that holds it
     """
 
     files: tuple[InputFile, ...]
     known: int
     late: dict[str, int]
+    named: Mapping[str, Path] = field(default_factory=dict)
 
     def to_json(self, bundle: Bundle) -> dict[str, Any]:
         """Plain data, JSON-able."""
@@ -106,15 +108,30 @@ def make_plan(store: Store, reader: Reader, files: Sequence[Path]) -> Plan:
         When one lacks what the model reads.
     """
     fresh: dict[str, InputFile] = {}
-    known = 0
+    known, named = 0, {}
     for path in dict.fromkeys(path.absolute() for path in files):
         file = identify(store, path)
+        named.setdefault(file.sha256, path)
         if file.sha256 in fresh or _was_taken(store, file):
             known += 1
         else:
             fresh[file.sha256] = _surveyed(store, reader, file)
     ordered = sorted(fresh.values(), key=lambda f: (f.first is not None, f.first, f.name))
-    return Plan(tuple(ordered), known, read_late(store))
+    return Plan(tuple(ordered), known, read_late(store), named)
+
+
+def check_names(files: Sequence[Path]) -> None:
+    """Refuse files that neither the manifest nor `rejected` could name.
+
+    Raises
+    ------
+    DataError
+    """
+    for path in files:
+        try:
+            str(path).encode()
+        except UnicodeEncodeError:
+            raise DataError(f"{str(path)!a}: its name is no UTF-8 text; rename it") from None
 
 
 def identify(store: Store, path: Path) -> InputFile:

@@ -18,12 +18,13 @@ import numpy as np
 
 from rareevent.errors import DataError
 from rareevent.ingestion.clocks import gap_ticks
-from rareevent.ingestion.frame import Bool
+from rareevent.ingestion.frame import Bool, Int64
 from rareevent.scoring.engine import NOT_FINITE, REASONS, SHORT_HISTORY
 from rareevent.scoring.folder import REJECTED
 from rareevent.scoring.manifest import Job, part_name, stage_rejected
 from rareevent.scoring.output import (
     RETIRE,
+    Format,
     Part,
     clear_staged,
     enter,
@@ -34,7 +35,7 @@ from rareevent.scoring.output import (
     sync_staged,
 )
 from rareevent.scoring.pieces import clean_pieces
-from rareevent.scoring.plan import identify
+from rareevent.scoring.places import places_of_taken
 from rareevent.scoring.rejected import CONFLICTING, LATE
 from rareevent.scoring.rows import CleanRows, join_rows
 from rareevent.scoring.state import (
@@ -46,7 +47,7 @@ from rareevent.scoring.state import (
     write_states,
 )
 from rareevent.scoring.store import Store, write_about
-from rareevent.scoring.survey import survey_file
+from rareevent.scoring.survey import Survey, survey_file
 from rareevent.scoring.tables import ScoredRows, schema_of, stage_rows
 from rareevent.scoring.take import Source, Taking, no_past
 
@@ -63,14 +64,27 @@ _SUFFIX = re.compile(r"(-r\d+)?(\.\w+)$")
 
 @dataclass(frozen=True)
 class _Restart:
-    """Where an asset is scored anew: read from `start`, written from `since`, in ticks."""
+    """Where an asset is scored anew, in ticks.
+
+    Attributes
+    ----------
+    since : its first late row
+    start : where reading begins
+    written : where writing begins: at `since`, or where a job's `--since` is later, there
+    """
 
     since: int
     start: int
+    written: int
 
 
-def rescore_late(job: Job, store: Store) -> int:
+def rescore_late(job: Job, store: Store, named: Mapping[str, Path]) -> int:
     """Score anew all assets with late rows, a group of them per transaction.
+
+    Parameters
+    ----------
+    job, store : Job, Store
+    named : digest -> a file of the input that holds it, for files that were renamed
 
     Returns
     -------
@@ -79,11 +93,12 @@ def rescore_late(job: Job, store: Store) -> int:
     Raises
     ------
     DataError
-        When a file that was taken is gone, or was changed and not taken since.
+        When a file that was taken is gone, or was changed and not taken since; when rows that
+        were scored stand in no file any more.
     """
     rows = 0
     for group in _groups(job, store):
-        rows += _rescore_group(job, store, group)
+        rows += _rescore_group(job, store, group, named)
     return rows
 
 
@@ -96,7 +111,8 @@ def _groups(job: Job, store: Store) -> Iterator[dict[str, _Restart]]:
         if group and held + rows > most:
             yield group
             group, held = {}, 0
-        group[asset], held = _Restart(since, start), held + rows
+        written = since if job.since is None else max(since, job.since)
+        group[asset], held = _Restart(since, start, written), held + rows
     if group:
         yield group
 
@@ -111,11 +127,14 @@ def _start(job: Job, store: Store, asset: str, since: int) -> tuple[int, int]:
     return start, int((known >= start).sum())
 
 
-def _rescore_group(job: Job, store: Store, group: Mapping[str, _Restart]) -> int:
-    taking = _take_anew(job, store, group)
+def _rescore_group(
+    job: Job, store: Store, group: Mapping[str, _Restart], named: Mapping[str, Path]
+) -> int:
+    taking = _take_anew(job, store, group, named)
     number = int(store.about("rescorings") or 0) + 1
-    rows = _from_since(taking.scored(), group, job.since)
-    name = part_name("rescored", job.reader.bundle) + f"-r{number}"
+    rows = _to_be_written(taking.scored(), group)
+    # Other than what is left of an earlier rescoring's part, which gets this number as its suffix.
+    name = part_name(f"rescored{number}", job.reader.bundle)
     try:
         parts, gone = _without_outdated(job, store, group, number)
         parts += stage_rows(job.folder, job.reader.bundle, job.model, rows, name, job.format)
@@ -133,18 +152,23 @@ def _rescore_group(job: Job, store: Store, group: Mapping[str, _Restart]) -> int
     return len(rows)
 
 
-def _take_anew(job: Job, store: Store, group: Mapping[str, _Restart]) -> Taking:
+def _take_anew(
+    job: Job, store: Store, group: Mapping[str, _Restart], named: Mapping[str, Path]
+) -> Taking:
     """Score the group's rows from their starts, as the files now hold them."""
     reader, pieces, ranks = job.reader, [], []
     scratch = Taking(reader, no_past(), Source("files"), tuple(group))
     earliest = min(restart.start for restart in group.values())
-    for rank, path in enumerate(_files(store, earliest)):
+    missing = {asset: _known_from(store, asset, group[asset].start) for asset in group}
+    for rank, path in enumerate(places_of_taken(store, earliest, named)):
         survey = survey_file(path, reader.roles, reader.stage, reader.bundle.clock)
+        _strike_out(missing, survey)
         for _, rows, _ in clean_pieces(scratch, reader, path, survey):
             part = rows.take(_after_start(rows, group))
             if len(part):
                 pieces.append(part)
                 ranks.append(np.full(len(part), rank))
+    _refuse_missing(job, missing)
     taking = Taking(reader, no_past(), Source("rescored"), tuple(group))
     if pieces:
         rows = join_rows(pieces)
@@ -153,20 +177,29 @@ def _take_anew(job: Job, store: Store, group: Mapping[str, _Restart]) -> Taking:
     return taking
 
 
-def _files(store: Store, earliest: int) -> list[Path]:
-    """The files with rows from a time on, in the order in which they were taken last."""
-    entries = store.connection.execute(
-        "SELECT path, sha256 FROM inputs WHERE id IN (SELECT max(id) FROM inputs GROUP BY path)"
-        " AND last_tick >= ? ORDER BY id",
-        (earliest,),
-    ).fetchall()
-    for path, sha256 in entries:
-        if not Path(path).is_file() or identify(store, Path(path)).sha256 != sha256:
-            raise DataError(
-                f"--reprocess: {path} is gone or was changed since it was scored; put it back, or"
-                " name it in --input to have its new content taken"
-            )
-    return [Path(path) for path, _ in entries]
+def _known_from(store: Store, asset: str, start: int) -> Int64:
+    tick = read_seen(store, asset, start, _FOREVER).tick
+    return tick[tick >= start]
+
+
+def _strike_out(missing: dict[str, Int64], survey: Survey) -> None:
+    """Take the times that a file holds, readable or not, from those looked for."""
+    for code, name in enumerate(survey.assets):
+        if len(missing.get(name, ())):
+            here = survey.tick[survey.timed & (survey.asset == code)]
+            missing[name] = missing[name][~np.isin(missing[name], here)]
+
+
+def _refuse_missing(job: Job, missing: Mapping[str, Int64]) -> None:
+    """Refuse to replace rows that were scored by nothing."""
+    lost = {asset: tick for asset, tick in missing.items() if len(tick)}
+    if lost:
+        asset, tick = next(iter(lost.items()))
+        raise DataError(
+            f"--reprocess: {sum(map(len, lost.values()))} rows that were scored are in no file any"
+            f" more, such as that of {asset!r} at {job.reader.bundle.clock.text(int(tick[0]))};"
+            " name a file that still holds them in --input, or score into another output"
+        )
 
 
 def _after_start(rows: CleanRows, group: Mapping[str, _Restart]) -> Bool:
@@ -186,10 +219,8 @@ def _newest(rows: CleanRows, rank: np.ndarray) -> Bool:
     return newest
 
 
-def _from_since(rows: ScoredRows, group: Mapping[str, _Restart], since: int | None) -> ScoredRows:
-    """The rows that are to be written."""
-    firsts = np.array([group[name].since for name in rows.assets], np.int64)
-    firsts = firsts if since is None else np.maximum(firsts, since)
+def _to_be_written(rows: ScoredRows, group: Mapping[str, _Restart]) -> ScoredRows:
+    firsts = np.array([group[name].written for name in rows.assets], np.int64)
     kept = rows.tick >= firsts[rows.asset]
     columns = (rows.asset, rows.tick, rows.probability, rows.alarm, rows.type_probability)
     return ScoredRows(rows.assets, *(column[kept] for column in columns))
@@ -202,7 +233,7 @@ def _without_outdated(
     import pyarrow as pa
 
     query = "SELECT path, kind, last_tick FROM outputs WHERE step <> ? AND last_tick >= ?"
-    earliest = min(restart.since for restart in group.values())
+    earliest = min(restart.written for restart in group.values())
     parts, gone = [], []
     for path, kind, last in store.connection.execute(query, (RETIRE, earliest)).fetchall():
         if not (job.folder / path).exists():
@@ -215,13 +246,15 @@ def _without_outdated(
         kept = table.filter(pa.array(~outdated))
         if len(kept):
             new = _SUFFIX.sub(rf"-r{number}\2", path)
-            stage(job.folder, new, table.schema, kept.to_batches(), job.format)
+            # In the format it had, whatever this job writes.
+            form: Format = "csv" if path.endswith(".csv") else "parquet"
+            stage(job.folder, new, table.schema, kept.to_batches(), form)
             parts.append(Part(kind, new, len(kept), last))
     return parts, gone
 
 
 def _outdated(table: pa.Table, kind: str, group: Mapping[str, _Restart]) -> Bool:
-    """Rows of the group from its late rows on, bool [rows]."""
+    """Rows of the group from where it is written on, bool [rows]."""
     import pyarrow.compute as pc
 
     encoded = table["asset"].combine_chunks().dictionary_encode()
@@ -237,7 +270,7 @@ def _outdated(table: pa.Table, kind: str, group: Mapping[str, _Restart]) -> Bool
 
 
 def _since(group: Mapping[str, _Restart], name: str) -> int:
-    return group[name].since if name in group else _FOREVER
+    return group[name].written if name in group else _FOREVER
 
 
 def _outdated_batches(

@@ -1,23 +1,63 @@
-"""`make bench`: every benchmark of this folder, one after the other, in one run on one machine."""
+"""`make bench`: how fast, against what one would otherwise do, in one run on one machine.
 
+    python -m tests.benchmarks [NAME ...] [--full]
+
+Every benchmark runs in a process of its own. Machines differ and other work disturbs, so what is
+compared runs in turn, best rounds count, and targets are ratios wherever they can be.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
 import platform
-import runpy
 import sys
+import time
 from importlib.metadata import version
-from pathlib import Path
 
-PACKAGES = ("rareevent", "numpy", "pandas", "pyarrow", "scikit-learn", "tensorflow", "keras")
+from tests.benchmarks.lines import Line, Size, table
+from tests.benchmarks.processes import measure_apart
+
+USUAL = ("forward", "job", "memory", "cost", "cold_start", "training")
+MORE = ("ingest", "simulate")
+PACKAGES = (
+    *("rareevent", "numpy", "pandas", "pyarrow", "scikit-learn", "tensorflow", "keras"),
+    *("onnxruntime", "mlflow"),
+)
 
 
-def main() -> None:
-    """Print versions, then run each benchmark as its own script."""
-    print(f"Python {platform.python_version()} on {platform.machine()}, ", end="")
-    print(", ".join(f"{name} {version(name)}" for name in PACKAGES))
-    for path in sorted(Path(__file__).parent.glob("bench_*.py")):
-        print(f"\n== {path.stem.removeprefix('bench_')}", flush=True)
-        sys.argv = [str(path)]
-        runpy.run_path(str(path), run_name="__main__")
+def main() -> int:
+    """Run what is asked for; print a table, and whether all targets were met as exit status."""
+    given = _arguments()
+    names = given.names or (*USUAL, *MORE) if given.full else given.names or USUAL
+    size = Size.TINY if given.tiny else Size.FULL if given.full else Size.USUAL
+    lines: list[tuple[str, Line]] = []
+    for name in names:
+        began = time.perf_counter()
+        print(f"{name} …", end=" ", file=sys.stderr, flush=True)
+        lines += [(name, line) for line in measure_apart(name, size)]
+        print(f"{time.perf_counter() - began:.0f} s", file=sys.stderr)
+    print(versions())
+    print()
+    print(table(lines))
+    return 1 if any(line.met is False for _, line in lines) else 0
+
+
+def versions() -> str:
+    """What was measured on, in one line."""
+    found = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    cores, load = os.cpu_count(), os.getloadavg()[0]
+    where = f"{platform.machine()}, {cores} cores, load {load:.1f} at the end"
+    return f"Python {platform.python_version()} on {where}; {found}"
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=(*USUAL, *MORE, []), metavar="NAME")
+    parser.add_argument("--full", action="store_true", help="larger sizes, and what else there is")
+    parser.add_argument("--tiny", action="store_true", help="does it run at all; figures are void")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,23 +1,25 @@
 """How long ingestion takes, and how much memory at its peak.
 
-Run as `python tests/benchmarks/bench_ingest.py [--scale 0.1]`; writes its inputs to a temporary
-folder, and measures every case in a process of its own, so that peaks do not add up.
+    python -m tests.benchmarks ingest [--full]
+
+Inputs are written to a temporary folder; every case runs in a process of its own, so that peaks do
+not add up.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 
+from tests.benchmarks.lines import Line, Size
+from tests.benchmarks.processes import fresh_process, peak_mb
+
 FLEET_ASSETS, FLEET_ROWS = 20_000, 40
 LONG_ROWS, LONG_SENSORS = 5_000_000, 20
+SCALES = {Size.TINY: 0.001, Size.USUAL: 0.1, Size.FULL: 1.0}
 # Seconds and MB that each case must stay below at full scale.
 LIMITS = {
     "fleet.csv": (8.0, 800),
@@ -64,8 +66,28 @@ def write_long(folder: Path, rows: int) -> None:
     csv.write_csv(pa.table({"time": text, **short, "y": label}), folder / "long.csv")
 
 
-def measure(path: Path) -> dict[str, float]:
-    """Seconds, CPU seconds and peak MB of ingesting a file, after the imports."""
+def measure(size: Size) -> list[Line]:
+    """Seconds and peak of each case; limits hold at full size."""
+    scale, lines = SCALES[size], []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_fleet(folder / "fleet.csv", max(1, int(FLEET_ASSETS * scale)))
+        write_long(folder, max(50_000, int(LONG_ROWS * scale)))
+        for case, (seconds, peak) in LIMITS.items():
+            with fresh_process() as worker:
+                found = worker.submit(ingest_one, folder / case).result()
+            words = (
+                f"{found['rows']:,.0f} rows, {found['seconds']:.1f} s,"
+                f" {found['cpu_seconds']:.1f} s CPU, peak {found['peak_mb']:,.0f} MB"
+            )
+            met = found["seconds"] <= seconds and found["peak_mb"] <= peak
+            target = f"at full size ≤ {seconds:.0f} s, {peak:,} MB"
+            lines.append(Line(case, words, target, met if scale == 1 else None))
+    return lines
+
+
+def ingest_one(path: Path) -> dict[str, float]:
+    """Rows, seconds, CPU seconds and peak MB of ingesting a file, after the imports."""
     import pandas  # noqa: F401
     import pyarrow.csv
     import pyarrow.parquet  # noqa: F401
@@ -83,39 +105,5 @@ def measure(path: Path) -> dict[str, float]:
         "rows": len(frame),
         "seconds": time.perf_counter() - wall,
         "cpu_seconds": time.process_time() - cpu,
-        "peak_mb": _peak_mb(),
+        "peak_mb": peak_mb(),
     }
-
-
-def _peak_mb() -> float:
-    """Peak of this process; `getrusage` would hand down that of the process that started it."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
-    return int(line.split()[1]) / 1024
-
-
-def main() -> None:
-    """Write the inputs, measure each, print one line each."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--scale", type=float, default=1.0, help="share of the full size")
-    parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.measure is not None:
-        print(json.dumps(measure(arguments.measure)))
-        return
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write_fleet(folder / "fleet.csv", max(1, int(FLEET_ASSETS * arguments.scale)))
-        write_long(folder, max(50_000, int(LONG_ROWS * arguments.scale)))
-        for case, (seconds, peak) in LIMITS.items():
-            command = [sys.executable, __file__, "--measure", str(folder / case)]
-            found = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
-            print(
-                f"{case:24} {found['rows']:>9,.0f} rows  {found['seconds']:5.1f} s (limit"
-                f" {seconds:.0f}), {found['cpu_seconds']:5.1f} s CPU, peak"
-                f" {found['peak_mb']:5,.0f} MB (limit {peak:,})"
-            )
-
-
-if __name__ == "__main__":
-    main()

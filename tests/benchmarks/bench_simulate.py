@@ -1,6 +1,6 @@
 """How hard the simulated fleets are, measured without any neural network, and how fast made.
 
-    python tests/benchmarks/bench_simulate.py
+    python -m tests.benchmarks simulate
 
 *logistic*: row ROC-AUC of logistic regression on the last row's channels (value, change over one
 row, log of the trailing standard deviation over 5 and 20 rows, grade), trained on the first 65 %
@@ -28,6 +28,7 @@ from rareevent.simulate import (
     make_fleet,
     simulate,
 )
+from tests.benchmarks.lines import Line, Size
 
 SEEDS = (1, 2, 3)
 TRAINING_SHARE = 0.65
@@ -186,20 +187,19 @@ def seconds_for_a_million_rows() -> tuple[int, float]:
         return summary.rows, time.perf_counter() - began
 
 
-def main() -> None:
-    """Print the table of difficulties and the time for a million rows."""
-    print("difficulty  seed    rows  events  without precursor  logistic  oracle")
+def measure(size: Size) -> list[Line]:
+    """The table of difficulties, and the time for a million rows."""
+    lines = []
     for difficulty in DIFFICULTIES:
-        for seed in SEEDS:
+        for seed in SEEDS[:1] if size == Size.TINY else SEEDS:
             fleet = make_fleet(seed=seed, difficulty=difficulty)
             silent = int((~fleet.events.announced).sum())
-            print(
-                f"{difficulty:10}  {seed:4}  {len(fleet):6}  {len(fleet.events):6}  {silent:17}"
-                f"  {logistic_auc(fleet):8.3f}  {oracle_auc(fleet):6.3f}"
+            words = (
+                f"{len(fleet):,} rows, {len(fleet.events)} events, {silent} without precursor;"
+                f" logistic {logistic_auc(fleet):.3f}, oracle {oracle_auc(fleet):.3f}"
             )
-    rows, seconds = seconds_for_a_million_rows()
-    print(f"{rows:,} rows made and written in {seconds:.1f} s")
-
-
-if __name__ == "__main__":
-    main()
+            lines.append(Line(f"{difficulty}, seed {seed}", words))
+    if size > Size.TINY:
+        rows, seconds = seconds_for_a_million_rows()
+        lines.append(Line(f"{rows:,} rows made and written", f"{seconds:.1f} s"))
+    return lines

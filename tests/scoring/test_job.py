@@ -342,3 +342,27 @@ def test_rows_are_written_in_bounded_pieces(bundle, day, tmp_path, monkeypatch):
     monkeypatch.setattr("rareevent.scoring.tables._CHUNK", 7)
     score_files(bundle, day, tmp_path / "pieces")
     pd.testing.assert_frame_equal(scored(tmp_path / "out"), scored(tmp_path / "pieces"))
+
+
+def test_an_output_inside_a_folder_named_like_a_pattern_is_refused(bundle, day, tmp_path):
+    (tmp_path / "in[1]").mkdir()
+    day.rename(tmp_path / "in[1]" / "a.parquet")
+    with pytest.raises(OutputError, match="would become part of the input"):
+        score_files(bundle, tmp_path / "in[1]", tmp_path / "in[1]" / "out")
+
+
+def test_a_state_damaged_inside_is_told_in_words(bundle, day, tmp_path):
+    score_files(bundle, day, tmp_path / "out")
+    state = tmp_path / "out" / "manifest.db"
+    whole = state.read_bytes()
+    state.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+    for run in (score_files, plan_files):
+        with pytest.raises(OutputError, match=r"manifest\.db: the state cannot be used"):
+            run(bundle, day, tmp_path / "out")
+
+
+def test_a_file_whose_name_is_no_text_is_refused_in_words(bundle, day, tmp_path):
+    (tmp_path / "in").mkdir()
+    os.rename(day, os.fsencode(tmp_path / "in") + b"/\xff.parquet")
+    with pytest.raises(DataError, match=r"udcff\.parquet'?: its name is no UTF-8 text; rename it"):
+        score_files(bundle, tmp_path / "in", tmp_path / "out")

@@ -257,3 +257,22 @@ def test_what_a_killed_job_left_staged_is_never_read_as_output(line, tmp_path):
     score_files(load_bundle(line / "b"), line / "in", out)
     assert not staging.exists()
     assert_identical(line / "whole", out)
+
+
+def test_a_dry_run_after_a_kill_in_mid_commit_sees_what_was_committed(line, tmp_path):
+    output = tmp_path / "out"
+    shutil.copytree(line / "whole", output)
+    # More than SQLite keeps in memory, so that the database itself is half changed.
+    code = (
+        "import os, sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None);"
+        "c.execute('PRAGMA cache_size = 1'); c.execute('BEGIN IMMEDIATE');"
+        "c.execute('DELETE FROM inputs'); c.execute('CREATE TABLE junk (x)');"
+        "c.executemany('INSERT INTO junk VALUES (?)', ((os.urandom(3000),) for _ in range(200)));"
+        "os.kill(os.getpid(), 9)"
+    )
+    finish(start(output / "manifest.db", code=code))
+    assert (output / "manifest.db-journal").exists()
+    done = finish(score(line, output, "--dry-run"))
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "0 files to take, 8 taken before" in done.stdout

@@ -126,7 +126,7 @@ def test_surprise_is_off_on_or_has_settings_of_its_own():
     assert off is None
     assert on == SurpriseStage()
     assert own == SurpriseStage(lookback=4)
-    with pytest.raises(ConfigError, match=r"'channels\.surprise\.lookbak'; did you mean 'lookback'"):
+    with pytest.raises(ConfigError, match=r"'channels\.surprise\.lookbak'.* 'lookback'"):
         validate_pipeline({**SMALLEST, "channels": {"surprise": {"lookbak": 4}}})
 
 

@@ -10,9 +10,10 @@ import numpy as np
 from rareevent.blend.arrays import require_shape, take_arrays
 from rareevent.blend.features import last_row, window_features
 from rareevent.blend.linear import Linear
-from rareevent.blend.trees import Trees
+from rareevent.blend.trees import ROWS_PER_BLOCK, Trees
 from rareevent.errors import ModelError
 from rareevent.ingestion.frame import Float64
+from rareevent.lstm.threads import one_blas_thread, share_out
 from rareevent.windowing.temporalize import Windows
 
 LSTM, LOGISTIC, BOOSTING = "lstm", "logistic", "boosting"
@@ -45,12 +46,17 @@ class Simple:
             When the windows have another number of channels than it was trained on.
         """
         features = last_row if isinstance(self.model, Linear) else window_features
-        step = max(1, _ELEMENTS // (4 * max(windows.rows.shape[1], 1)))
-        parts = [
-            self.model.logits(features(windows.take(slice(low, low + step))))
-            for low in range(0, len(windows), step)
-        ]
-        return np.concatenate(parts) - self.shift if parts else np.zeros(0)
+        step = _windows_at_once(windows)
+        out = np.empty(len(windows))
+
+        def run(stretch: slice) -> None:
+            for low in range(stretch.start, stretch.stop, step):
+                part = slice(low, min(low + step, stretch.stop))
+                out[part] = self.model.logits(features(windows.take(part)))
+
+        with one_blas_thread():
+            share_out(run, len(windows), step)
+        return out - self.shift
 
 
 @dataclass(frozen=True)
@@ -120,6 +126,12 @@ class Blend:
         trees = _take_member(left, by_name, BOOSTING, Trees, wide)
         take_arrays("the blend", left, ())
         return cls(by_name, shift, linear, trees)
+
+
+def _windows_at_once(windows: Windows) -> int:
+    """As many as the trees take at once, or so many that the rows before them weigh little."""
+    wanted = max(ROWS_PER_BLOCK, 4 * windows.lookback)
+    return max(1, min(wanted, _ELEMENTS // (4 * max(windows.rows.shape[1], 1))))
 
 
 def mix(weights: Mapping[str, float], logits: Mapping[str, Float64]) -> Float64:

@@ -74,16 +74,23 @@ def sensor_table(sensors: list[dict[str, Any]]) -> Table:
     table = Table(title="What raised it", title_justify="left", title_style="bold")
     for head in ("sensor", "credit", "without it", "reading", "normal", "rank"):
         table.add_column(head, justify="left" if head in ("sensor", "normal") else "right")
-    table.add_column("most telling channel")
+    table.add_column("channel, farthest")
     for one in sensors[:_MOST_SENSORS]:
         table.add_row(
             one["name"],
             f"{one['credit']:+.2f}",
             f"{one['without']:.1%}",
             *_reading_cells(one),
-            f"{one['channels'][0]['name']} {one['channels'][0]['farthest']:+.1f}",
+            _channel_words(one),
         )
     return table
+
+
+def _channel_words(one: dict[str, Any]) -> str:
+    """The channel with the largest credit, without its sensor's name, and its farthest score."""
+    channel = one["channels"][0]
+    kind = channel["name"].removeprefix(one["name"]).lstrip(".=")
+    return f"{kind} {channel['farthest']:+.1f}"
 
 
 def _reading_cells(one: dict[str, Any]) -> tuple[str, str, str]:

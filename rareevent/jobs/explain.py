@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from rareevent.bundle import load_bundle
-from rareevent.errors import DataError, OutputError
+from rareevent.errors import OutputError
 from rareevent.forecast.encoder import Encoder, SurpriseEncoder
 from rareevent.ingestion.frame import SensorFrame
 from rareevent.jobs.gates import find_row, find_window, read_rows
@@ -201,8 +201,6 @@ def _picture(shown: Explanation) -> bytes:
     order = found.order[:_MOST_BARS]
     ranked = [found.owners[number] for number in found.order]
     moved = [name for name in ranked if name in shown.readings][:_MOST_LANES]
-    if not moved:
-        raise DataError("the model reads no sensor; there are no readings to draw")
     asset = f"{shown.asset}, " if shown.asset else ""
     return evidence_png(
         f"{asset}{shown.times[0]} to {shown.at}: probability {found.probability:.1%}",

@@ -124,7 +124,8 @@ def model(config: PipelineConfig, channels: int | None = None) -> ModelSummary:
     prepared = prepare(config)
     require_events(prepared)
     prepared = fill_auto(prepared)
-    part = window_part(prepared, prepared.split.test)
+    test = prepared.split.test
+    part = window_part(prepared, test, test if config.train.refit else 1)
     start = find_start(part.teach, part.target, prepared.config.model)
     built = _build(prepared.config, len(start.reads))
     return summarise(built, prepared.config, part, start.reads, start.events)

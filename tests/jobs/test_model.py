@@ -51,6 +51,16 @@ def test_the_data_give_channels_and_positives_before_the_test_part(workplace):
     assert (skip.name, skip.learned) == ("skip", 0)
 
 
+def test_without_a_refit_the_positives_are_those_before_validation(workplace):
+    config = line_pipeline(write_line(workplace))
+    train = config.train.model_copy(update={"refit": False})
+
+    whole, first = model(config), model(config.model_copy(update={"train": train}))
+
+    assert first.positives == 5 * first.events
+    assert first.events < whole.events
+
+
 @pytest.mark.parametrize(("positives", "warned"), [(100, False), (99, True)])
 def test_more_than_ten_learned_parameters_per_positive_window_warn(positives, warned):
     row = model_row(parameters=1000)

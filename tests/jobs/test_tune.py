@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from rareevent.config import load_pipeline, validate_pipeline
+from rareevent.config import TuneStage, load_pipeline, validate_pipeline
 from rareevent.errors import ConfigError, LockedError, OutputError
 from rareevent.jobs.before_test import before_test
 from rareevent.jobs.choose import choosing_events, choosing_rows
@@ -30,7 +30,14 @@ from rareevent.jobs.study import (
     suggest,
     values_of,
 )
-from rareevent.jobs.trial import TrialTask, chosen_on, prepare_before_test, run_trial, scores_path
+from rareevent.jobs.trial import (
+    TrialTask,
+    chosen_on,
+    prepare_before_test,
+    run_trial,
+    scores_path,
+    with_tuned,
+)
 from rareevent.jobs.tune import study_name, tune
 from rareevent.scoring.folder import output_folder
 from tests.lines import line_settings, write_line
@@ -246,6 +253,22 @@ def test_the_best_pipeline_is_written_tracked_and_compared(line, workplace):
     assert len([r for r in list_runs("line") if r.parent == more.run_id]) == 1
 
 
+@pytest.mark.parametrize(
+    ("values", "same"),
+    [
+        ({"window.lookback": 40}, True),
+        ({"channels.volatility_windows": [60]}, True),
+        ({"train.epochs": 3, "model.units": [3, 2]}, True),
+        ({"label.auxiliary": []}, False),
+    ],
+)
+def test_trials_are_judged_on_the_same_rows_but_for_what_is_refused(line, values, same):
+    as_is, tried = (prepare_before_test(with_tuned(line, v)) for v in ({}, values))
+
+    assert (len(as_is.frame) == len(tried.frame)) is same
+    assert np.array_equal(choosing_rows(as_is), choosing_rows(tried)) is same
+
+
 def test_another_pipeline_or_other_data_is_another_study(line):
     prepared = prepare_before_test(line)
     seed = line.model_copy(update={"train": line.train.model_copy(update={"seed": 8})})
@@ -263,6 +286,12 @@ def test_what_cannot_be_tuned_is_refused_before_a_run(line, workplace):
     none = line.window.model_copy(update={"pad": "none"})
     with pytest.raises(ConfigError, match="judged on fewer rows"):
         tune(line.model_copy(update={"window": none}), trials=2)
+    strict = line.split.model_copy(update={"purge": "strict"})
+    with pytest.raises(ConfigError, match=r"window\.lookback cannot be tuned with split\.purge"):
+        tune(line.model_copy(update={"split": strict}), trials=2)
+    heads = TuneStage(space={"label.auxiliary": [[], [2.5]]})
+    with pytest.raises(ConfigError, match=r"label\.auxiliary cannot be tuned by the clock"):
+        tune(line.model_copy(update={"tune": heads}), trials=2)
     with pytest.raises(OutputError, match="no such folder"):
         tune(line, trials=2, output=workplace / "nowhere" / "best.yaml")
     name = study_name(line, prepare_before_test(line))

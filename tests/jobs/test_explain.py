@@ -1,0 +1,106 @@
+"""`rareevent explain`: one row of a bundle's input."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import pytest
+
+from rareevent.bundle import save_bundle
+from rareevent.cli.app import app
+from rareevent.errors import ConfigError, DataError
+from rareevent.jobs.explain import explain, save_explanation
+from rareevent.jobs.gates import window_gates
+from tests.bundles import raw_rows, tiny_bundle, tiny_config
+from tests.scoring.test_evidence import reading_only
+
+AT = "2024-03-01 00:20:00"
+
+
+@pytest.fixture
+def place(workplace):
+    """A bundle and rows of two machines that it can score."""
+    save_bundle(tiny_bundle(), workplace / "bundle")
+    raw_rows(60).to_csv(workplace / "rows.csv", index=False)
+    return workplace
+
+
+def look(at=AT, **asked):
+    return explain("bundle", "rows.csv", at, **{"asset": "m2", **asked})
+
+
+def test_it_explains_the_score_of_the_row_that_was_asked_for(place):
+    shown, scored = look(), window_gates("bundle", "rows.csv", AT, asset="m2")
+
+    assert shown.evidence.probability == pytest.approx(scored.probability, abs=1e-6)
+    assert shown.times == scored.times
+    rows = raw_rows(60)
+    mine = rows[(rows.machine == "m2") & (rows.when.astype(str) == AT)].iloc[0]
+    by_name = {one["name"]: one for one in shown.to_json()["sensors"]}
+    assert by_name["s1"]["last"] == mine.s1
+    assert by_name["grade"]["level"] == mine.grade
+    assert ("grade" in shown.quality.unknown) == (mine.grade == "new")
+
+
+def test_sensors_come_by_credit_and_the_document_is_plain(place):
+    save_bundle(reading_only(tiny_bundle(), "s2"), place / "bundle")
+
+    plain = json.loads(json.dumps(look().to_json(), allow_nan=False))
+
+    credits = {one["name"]: one["credit"] for one in plain["sensors"]}
+    assert list(credits.values()) == sorted(credits.values(), reverse=True)
+    assert credits["s1"] == 0 != credits["s2"]
+    assert {c["name"] for c in plain["sensors"][0]["channels"]} <= {
+        "s2.value",
+        "s2.volatility3",
+    } or (credits["s2"] < 0)
+    assert [row["time"] for row in plain["rows"]] == list(look().times)
+
+
+def test_a_picture_and_the_credits_are_written(place):
+    shown = look()
+
+    picture, table = save_explanation(shown, "out")
+
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    with table.open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 3 * 4
+    total = sum(float(row["credit"]) for row in rows)
+    assert total == pytest.approx(shown.evidence.credit.sum(), rel=1e-3)
+
+
+def test_what_cannot_be_explained_is_refused_with_the_reason(place):
+    with pytest.raises(ConfigError, match="nearest are"):
+        look("2024-03-01 00:20:30")
+    save_bundle(tiny_bundle(tiny_config(window={"lookback": 4, "pad": "none"})), place / "bundle")
+    with pytest.raises(DataError, match="fewer than 4 rows by then"):
+        look("2024-03-01 00:01:00")
+
+
+def test_the_command_answers_people_and_says_where_it_wrote(place, capsys):
+    call = ["explain", "--model", "bundle", "--input", "rows.csv", "--asset", "m1"]
+    app.main([*call, "--at", "2024-03-01T00:01", "--output", "out"], standalone_mode=False)
+    out, error = capsys.readouterr()
+
+    assert "m1, 2024-03-01 00:00:00 to 2024-03-01 00:01:00: probability" in out
+    assert "What raised it" in out
+    assert "2 steps repeat the segment's first row" in out
+    assert "written to out/evidence.png" in error
+
+
+def test_the_command_answers_machines_without_tensorflow(place):
+    code = (
+        "import sys; from rareevent.cli.app import app\n"
+        "app.main(sys.argv[1:], standalone_mode=False)\n"
+        "heavy = {'tensorflow', 'keras', 'sklearn', 'mlflow', 'matplotlib'} & set(sys.modules)\n"
+        "print(sorted(heavy), file=sys.stderr)"
+    )
+    call = ["explain", "--model", "bundle", "--input", "rows.csv", "--asset", "m1", "--at", AT]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *call, "--json"], capture_output=True, text=True, check=True
+    )
+
+    assert json.loads(done.stdout)["asset"] == "m1"
+    assert done.stderr.strip().endswith("[]")

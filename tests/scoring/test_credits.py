@@ -1,0 +1,139 @@
+"""Credits of one window's elements: by hand, and that they add up."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rareevent.blend.linear import Linear
+from rareevent.blend.trees import Trees
+from rareevent.lstm.activations import ACTIVATIONS
+from rareevent.lstm.cell import forward_values
+from rareevent.scoring.credits import (
+    linear_credits,
+    lstm_credits,
+    tree_sensor_credits,
+    tree_step_credits,
+)
+from tests.blend.forests import random_forest, stump_and_tree
+from tests.lstm.networks import draw_network, draw_variant
+
+CHANNELS, LOOKBACK = 4, 6
+
+
+def draw_window(seed=0, channels=CHANNELS, lookback=LOOKBACK):
+    return np.random.default_rng(seed).normal(0, 1.5, (lookback, channels)).astype(np.float32)
+
+
+def rise(network, window, quiet):
+    both = np.stack([window, np.broadcast_to(quiet, window.shape)])
+    high, low = forward_values(network, both)[:, 0].astype(float)
+    return high - low
+
+
+@pytest.mark.parametrize("both", [False, True])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_credits_of_a_network_add_up_to_its_logit_less_the_quiet_one(activation, both):
+    network = draw_variant(CHANNELS, (5, 3), both=both, head_steps=LOOKBACK, activation=activation)
+    quiet = np.array([0.3, 0, -1, 0.2], np.float32)
+
+    for seed in range(3):
+        window = draw_window(seed)
+        credit = lstm_credits(network, window, quiet)
+
+        assert credit.shape == window.shape
+        assert credit.sum() == pytest.approx(rise(network, window, quiet), rel=0.01, abs=1e-3)
+
+
+def test_a_network_that_reads_one_channel_gives_it_all_the_credit():
+    network = draw_network(CHANNELS, (4, 3), projection=3, skip=True)
+    reads = np.array([0, 0, 1, 0], np.float32)[:, None]
+    network = replace(
+        network,
+        projection=(network.projection[0] * reads, network.projection[1]),
+        skip=network.skip * reads,
+    )
+    window, quiet = draw_window(), np.zeros(CHANNELS, np.float32)
+
+    by_channel = lstm_credits(network, window, quiet).sum(axis=0)
+
+    assert by_channel[[0, 1, 3]].tolist() == [0, 0, 0]
+    assert by_channel[2] == pytest.approx(rise(network, window, quiet), rel=0.01)
+    assert abs(by_channel[2]) > 0.1
+
+
+def test_a_network_that_forgets_at_once_credits_the_last_row_alone():
+    network = draw_network(CHANNELS, (4,))
+    (layer,) = network.layers
+    kernel, bias = layer.kernel.copy(), layer.bias.copy()
+    kernel[:, 4:8], bias[4:8] = 0, -50
+    layer = replace(layer, kernel=kernel, bias=bias, recurrent=np.zeros_like(layer.recurrent))
+    network = replace(network, layers=(layer,))
+
+    by_step = lstm_credits(network, draw_window(), np.zeros(CHANNELS, np.float32)).sum(axis=1)
+
+    np.testing.assert_allclose(by_step[:-1], 0, atol=1e-12)
+    assert abs(by_step[-1]) > 0.1
+
+
+def test_the_quiet_window_itself_earns_nothing():
+    network, quiet = draw_network(CHANNELS, (4, 3)), draw_window()[0]
+
+    assert not lstm_credits(network, np.tile(quiet, (LOOKBACK, 1)), quiet).any()
+
+
+def test_a_linear_credit_is_weight_times_distance():
+    model = Linear(np.array([2.0, -1.0, 0.0]), bias=7.0)
+    row, quiet = np.array([3, 1, 9], np.float32), np.array([1, -1, 0], np.float32)
+
+    assert linear_credits(model, row, quiet).tolist() == [4, -2, 0]
+
+
+def test_trees_share_what_two_sensors_do_together():
+    # At (5, 5) the trees give 120.25, at (0, 0) 99.5. Quieting x0 first costs 21, then x1 brings
+    # back 0.25; x1 first costs 9.75, then x0 11. The means are 16 and 4.75.
+    window, quiet = np.array([[5, 5]], np.float32), np.zeros(2, np.float32)
+
+    found = tree_sensor_credits(stump_and_tree(), window, quiet, np.array([0, 1]))
+    together = tree_sensor_credits(stump_and_tree(), window, quiet, np.array([0, 0]))
+
+    np.testing.assert_allclose(found, [16, 4.75])
+    np.testing.assert_allclose(together, [20.75])
+
+
+def test_credits_of_trees_add_up_over_sensors_and_over_steps():
+    rng = np.random.default_rng(0)
+    trees = random_forest(rng, trees=30, leaves=10, features=4 * CHANNELS)
+    window, quiet = draw_window(), np.zeros(CHANNELS, np.float32)
+
+    by_sensor = tree_sensor_credits(trees, window, quiet, np.array([0, 1, 0, 2]))
+    by_step = tree_step_credits(trees, window, quiet)
+
+    assert by_sensor.shape == (3,)
+    assert by_step.shape == (LOOKBACK,)
+    assert abs(by_step.sum()) > 0.1
+    assert by_sensor.sum() == pytest.approx(by_step.sum())
+
+
+@pytest.mark.parametrize(
+    ("feature", "steps"),
+    # The last row's value; the mean over three rows, which is above 1 while two are left at 2.
+    [(0, [0, 0, 3]), (1, [1.5, 0, 1.5])],
+)
+def test_trees_credit_the_steps_that_they_read(feature, steps):
+    trees = Trees(
+        features=4,
+        roots=np.array([0]),
+        feature=np.array([feature, -1, -1], np.int32),
+        threshold=np.array([1.0, 0, 0]),
+        missing_left=np.zeros(3, bool),
+        left=np.array([1, -1, -1], np.int32),
+        right=np.array([2, -1, -1], np.int32),
+        value=np.array([0.0, -1, 2]),
+        start=0.0,
+    )
+    window = np.full((3, 1), 1.4, np.float32)
+
+    found = tree_step_credits(trees, window, np.zeros(1, np.float32))
+
+    assert found.tolist() == steps

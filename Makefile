@@ -10,7 +10,7 @@ SCORE_VENV ?= .venv-score
 .PHONY: help setup setup-score demo test test-slow lint bench benchmark-quality ui lock clean
 
 help:  ## say what each target does
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP)  ## make .venv and install the pinned dependencies
 

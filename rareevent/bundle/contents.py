@@ -163,9 +163,7 @@ def from_parts(plain: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Bu
         raise ModelError(f"a part is not what it should be: {error}") from None
 
 
-def _blend_from(
-    arrays: Mapping[str, np.ndarray], channels: int, lookback: int
-) -> Blend | None:
+def _blend_from(arrays: Mapping[str, np.ndarray], channels: int, lookback: int) -> Blend | None:
     """The blend, or None: format 1 had none, and a model may be the LSTM alone."""
     mine = _below("blend", arrays)
     return Blend.from_arrays(mine, channels, lookback) if mine else None

@@ -156,11 +156,10 @@ def _explain(error: BaseException) -> tuple[str, int]:
 
 def _lacking(package: str) -> str:
     """What to do where a package is not installed: scoring machines have few, extras are extra."""
-    extra = {"pyspark": "rareevent[spark]", "psycopg": "rareevent[postgresql]"}
-    wanted = extra.get(package, "rareevent")
+    extra = {"pyspark": ".[spark]", "psycopg": ".[postgresql]"}.get(package, ".")
     return (
         f"this needs the package {package!r}, which is not installed here (a light install only"
-        f" scores); install it with: pip install {wanted!r}"
+        f" scores); in the project's folder, `make setup` or pip install '{extra}' brings it"
     )
 
 

@@ -40,7 +40,8 @@ def command(pipeline: str, overrides: tuple[str, ...], as_json: bool) -> None:
     stdout_console().print(headline_table(result))
     for note in (*result.notes, result.verdict_sentence):
         click.echo(note)
-    if result.registered_version and not result.champion:
+    # Where it lacks skill, a note has said so already.
+    if result.registered_version and not result.champion and result.verdict != "no_skill":
         click.echo(
             f"This version is not the champion; `rareevent promote {result.model_uri}` makes it so."
         )

@@ -5,8 +5,8 @@ the score the credits add up to its log-odds less those of the quiet window:
 
 - **LSTM**: integrated gradients (Sundararajan, Taly and Yan, "Axiomatic Attribution for Deep
   Networks", ICML 2017, equation 1): the gradient, averaged on the straight line from the quiet
-  window to this one, times how far the element moved. The mean is Gauss' quadrature; nodes are
-  added until the sum is right.
+  window to this one, times how far the element moved. The mean is Gauss' quadrature on pieces
+  of that line; what the logit rises on a piece is known, so a piece is halved until it is right.
 - **Linear model**: weight times how far the last row moved, which is exact.
 - **Trees**: they have no gradient. Sensors are made quiet one after the other, and each is credited
   with the fall it brings; as the order matters where sensors act together, it is the mean over

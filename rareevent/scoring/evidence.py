@@ -26,7 +26,7 @@ from rareevent.scoring.credits import (
     tree_step_credits,
 )
 from rareevent.scoring.engine import mean_logit
-from rareevent.windowing.scale import Scaler
+from rareevent.windowing.scale import median_scores
 from rareevent.windowing.temporalize import Windows
 
 # Elements of windows that are asked about at once: 64 MB of float32.
@@ -147,8 +147,8 @@ def channel_owners(encoder: Encoder) -> tuple[tuple[str, ...], Int64]:
 def quiet_row(encoder: Encoder, profile: Mapping[str, Any]) -> Float32:
     """The row that says nothing: each channel at its training median, each category at its mode.
 
-    After rank-to-normal scaling a median is 0 or, where many rows tie, the score nearest to it;
-    after standard scaling 0 stands for the mean. No reading is missing.
+    After rank-to-normal scaling a median is 0, or the score of the rows that tie there; after
+    standard scaling 0 stands for the mean. No reading is missing.
 
     Returns
     -------
@@ -157,7 +157,7 @@ def quiet_row(encoder: Encoder, profile: Mapping[str, Any]) -> Float32:
     surprising = isinstance(encoder, SurpriseEncoder)
     base = encoder.base if surprising else encoder
     scalers = (encoder.base.scaler, encoder.scaler) if surprising else (encoder.scaler,)
-    quiet = np.concatenate([_middle(scaler) for scaler in scalers])
+    quiet = np.concatenate([median_scores(scaler) for scaler in scalers])
     at = len(base.channels) - sum(len(known) + 1 for known in base.texts.values())
     for name, known in base.texts.items():
         shares = profile["texts"].get(name, {"levels": {}})["levels"]
@@ -166,14 +166,6 @@ def quiet_row(encoder: Encoder, profile: Mapping[str, Any]) -> Float32:
             quiet[at + known.index(common)] = 1.0
         at += len(known) + 1
     return quiet
-
-
-def _middle(scaler: Scaler) -> Float32:
-    """Each channel's score at its median, float32 [c]."""
-    if scaler.kind == "standard":
-        return np.zeros(len(scaler.scores), np.float32)
-    nearest = [scores[np.argmin(np.abs(scores))] for scores in scaler.scores]
-    return np.array(nearest, np.float32)
 
 
 def _credits(

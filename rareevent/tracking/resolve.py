@@ -96,7 +96,12 @@ def _registered_version(client: MlflowClient, home: Home, reference: str) -> tup
         return name, int(which)
     wanted = {"@": f"no alias {which!r}", "/": f"no version {which!r}"}[mark]
     said = f"has {wanted}" if which else "needs a version or an alias: say which"
-    raise ModelError(f"the model {name!r} {said}; {_catalogue(client)}; use {_FORMS}")
+    crown = (
+        f"; `rareevent promote models:/{name}/{known[-1]}` makes version {known[-1]} the champion"
+        if (mark, which) == ("@", "champion")
+        else ""
+    )
+    raise ModelError(f"the model {name!r} {said}; {_catalogue(client)}{crown}; use {_FORMS}")
 
 
 def _catalogue(client: MlflowClient) -> str:

@@ -106,16 +106,23 @@ def _deviation(moments: dict[int, tuple], window: int, available: Int64) -> Floa
 
 def _merge(near: tuple, near_rows: int, far: tuple, far_rows: int, available: Int64) -> tuple:
     """Moments of the nearest `near_rows` rows joined with those of the `far_rows` before them."""
-    n_near = np.minimum(available, near_rows).astype(np.float64)
-    n_far = np.clip(available - near_rows, 0, far_rows).astype(np.float64)
-    share = n_far / (n_near + n_far)
     mean, squares = (_shifted(m, near_rows) for m in far)
+    if np.all(available >= near_rows + far_rows):
+        # No row of the block lies near its segment's start: one weight serves all of them.
+        n_near, n_far = float(near_rows), float(far_rows)
+    else:
+        n_near = np.minimum(available, near_rows).astype(np.float64)
+        n_far = np.clip(available - near_rows, 0, far_rows).astype(np.float64)
+        # A row without far rows gets a zero share; what was shifted in there does not count.
+        squares = np.where(n_far > 0, squares, 0.0)
+    share = n_far / (n_near + n_far)
     delta = mean - near[0]
-    # A row without far rows gets a zero share; what was shifted in there does not count.
-    return (
-        near[0] + delta * share,
-        near[1] + np.where(n_far > 0, squares, 0.0) + delta * delta * (n_near * share),
-    )
+    moved = near[0] + delta * share
+    delta *= delta
+    delta *= n_near * share
+    squares += near[1]
+    squares += delta
+    return moved, squares
 
 
 def _shifted(block: Float64, rows: int) -> Float64:

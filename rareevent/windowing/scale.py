@@ -173,6 +173,33 @@ def fit_scaler(
     return Scaler(kind, tuple(k for k, _ in maps), tuple(s for _, s in maps))
 
 
+def median_scores(scaler: Scaler) -> Float32:
+    """Each channel's score at its training median, float32 [c]; 0 where rows do not tie there.
+
+    After standard scaling 0 stands for the mean, which is all that is known.
+    """
+    if scaler.kind == "standard":
+        return np.zeros(len(scaler.scores), np.float32)
+    return np.array([_score_at_median(scores) for scores in scaler.scores], np.float32)
+
+
+def _score_at_median(scores: Float64) -> float:
+    """The score that stands for the normal scores around 0.
+
+    A score is the mean of an even run of `_Z`, and runs follow each other: where one begins and
+    what its mean is say where it ends. Clipped scores, which are alike, break the chain; then it is
+    the nearest to 0.
+    """
+    first, step = _Z[0], _Z[1] - _Z[0]
+    clipped = (np.diff(scores) <= 0).any()
+    for score in () if clipped else scores:
+        last = 2 * score - first
+        if last > -step / 2:
+            return float(score)
+        first = last + step
+    return float(scores[np.argmin(np.abs(scores))])
+
+
 def _flattened(knots: Float64, scores: Float64, steepest: float) -> tuple[Float64, Float64]:
     """The same map with slopes cut to `steepest`, holding on to the score nearest to zero."""
     rises = np.minimum(np.diff(scores), steepest * np.diff(knots))

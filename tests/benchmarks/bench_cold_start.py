@@ -20,7 +20,7 @@ from tests.benchmarks.lines import Line, Size, at_most
 from tests.benchmarks.plant import make_bundle, write_rows
 
 ROWS = 1_000
-ROUNDS = {Size.TINY: 1, Size.USUAL: 7, Size.FULL: 15}
+ROUNDS = {Size.TINY: 1, Size.USUAL: 5, Size.FULL: 15}
 TARGETS = {"bare bundle": 2.5, "registry": 4.5}  # seconds
 NAME = "plant"
 _REPOSITORY = Path(__file__).parents[2]

@@ -15,6 +15,7 @@ from rareevent.windowing.encode import fit_encoder
 from rareevent.windowing.temporalize import temporalize
 from tests.blend.forests import random_forest
 from tests.bundles import raw_rows, tiny_bundle
+from tests.forecast.persistence import draw_encoder
 from tests.frames import make_frame
 from tests.scoring.test_engine import frame_of
 
@@ -113,6 +114,19 @@ def test_a_channel_belongs_to_its_sensor_whatever_that_is_called():
     assert owner.tolist() == [0, 1, 0, 1, 2, 2, 2]
 
 
+def test_surprise_belongs_to_its_sensor_and_what_all_share_to_none():
+    rng = np.random.default_rng(0)
+    sensors = {"s1": rng.normal(size=50), "s2": rng.normal(size=50)}
+    encoder = draw_encoder(make_frame({"a": range(50)}, sensors=sensors), np.ones(50, bool))
+
+    names, owner = channel_owners(encoder)
+
+    assert names == ("s1", "s2", "(all)")
+    for channel, number in zip(encoder.channels, owner, strict=True):
+        assert channel.startswith(f"{names[number]}.")
+    assert len(quiet_row(encoder, {"texts": {}})) == len(encoder.channels)
+
+
 def test_the_quiet_row_has_medians_and_the_commonest_level():
     bundle = tiny_bundle()
     shares = bundle.profile["texts"]["grade"]["levels"]
@@ -125,15 +139,26 @@ def test_the_quiet_row_has_medians_and_the_commonest_level():
     assert {value for value in quiet.values() if value != 1} <= {0}
 
 
-def test_a_median_that_many_rows_share_is_a_score_that_rows_really_have():
-    values = np.where(np.arange(100) < 60, 0.0, np.arange(100))
+@pytest.mark.parametrize("tied", [slice(0, 60), slice(0, 90), slice(45, 80), slice(0, 100)])
+def test_a_median_that_many_rows_share_is_a_score_that_they_have(tied):
+    values = np.arange(100.0)
+    values[tied] = values[tied.start]
     frame = make_frame({"a": range(100)}, sensors={"s": values})
     encoder = fit_encoder(frame, np.ones(100, bool), ChannelsStage(use=["value"]))
 
     (quiet,) = quiet_row(encoder, {"texts": {}})
 
-    assert quiet < -0.5
-    assert quiet == encoder.encode(frame)[0, 0]
+    assert quiet == encoder.encode(frame)[tied.start, 0]
+
+
+@pytest.mark.parametrize("scaling", ["quantile", "standard"])
+@pytest.mark.parametrize("clip", [5.0, 1.0])
+def test_the_median_of_what_does_not_tie_is_zero(scaling, clip):
+    frame = make_frame({"a": range(101)}, sensors={"s": np.arange(101.0) ** 2})
+    stage = ChannelsStage(use=["value"], scaling=scaling, clip=clip)
+    encoder = fit_encoder(frame, np.ones(101, bool), stage)
+
+    assert abs(quiet_row(encoder, {"texts": {}})[0]) < 1e-6
 
 
 def test_several_windows_are_refused(scene):

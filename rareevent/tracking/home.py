@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from rareevent.errors import TrackingError
+from rareevent.ingestion.sql import shown_url
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -26,6 +27,8 @@ DATABASE = Path("mlruns") / "mlflow.db"
 _SQLITE = "sqlite:///"
 # MLflow retries an unreachable server for minutes; one attempt to connect tells sooner.
 _CONNECT_TIMEOUT_SEC = 5.0
+# Servers that MLflow can track in, and where they listen unless the address says otherwise.
+_PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def connect(home: Home | None = None) -> MlflowClient:
     """
     home = home or find_home()
     _check_reachable(home.uri)
-    with tracking_errors(f"cannot open the tracking home {home.uri}"):
+    with tracking_errors(f"cannot open the tracking home {shown_url(home.uri)}"):
         if database := _database_of(home.uri):
             database.parent.mkdir(parents=True, exist_ok=True)
         mlflow = wake_mlflow()
@@ -173,14 +176,16 @@ def _database_of(uri: str) -> Path | None:
 def _check_reachable(uri: str) -> None:
     """Refuse what is no address or does not answer, before MLflow tries for minutes."""
     host, port = _server_of(uri)
+    by_web = uri.startswith("http")
     proxied = any(os.environ.get(name) for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"))
-    if host is None or proxied:
+    if host is None or (by_web and proxied):
         return
     try:
         socket.create_connection((host, port), _CONNECT_TIMEOUT_SEC).close()
     except OSError as error:
         raise TrackingError(
-            f"cannot reach the MLflow server at {uri}: {error}; start it, or unset"
+            f"cannot reach the {'MLflow' if by_web else 'database'} server at {shown_url(uri)}:"
+            f" {error}; start it, or unset"
             " MLFLOW_TRACKING_URI to track in mlruns/ here"
         ) from None
 
@@ -189,14 +194,16 @@ def _server_of(uri: str) -> tuple[str | None, int]:
     """Host and port of a server's address; None for addresses of other kinds."""
     try:
         parts = urlsplit(uri)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        if parts.scheme not in ("http", "https"):
+        scheme = parts.scheme.partition("+")[0]
+        port = parts.port or _PORTS.get(scheme, 0)
+        # A database without a host is reached by a socket of this machine.
+        if scheme not in _PORTS or (scheme not in ("http", "https") and not parts.hostname):
             return None, port
         if not parts.hostname:
             raise ValueError("it names no host")
     except ValueError as error:
         raise TrackingError(
-            f"MLFLOW_TRACKING_URI: {uri!r} is no address: {error}; write http://HOST:PORT, or"
-            " unset it to track in mlruns/ here"
+            f"MLFLOW_TRACKING_URI: {shown_url(uri)!r} is no address: {error}; write"
+            " http://HOST:PORT, or unset it to track in mlruns/ here"
         ) from None
     return parts.hostname, port

@@ -57,7 +57,7 @@ def test_a_deleted_experiment_is_named_and_how_to_restore_it(home, client):
         ("http://", "names no host"),
         ("http://127.0.0.1:99999", "Port out of range"),
         ("http://[::1", "Invalid IPv6"),
-        ("postgresql://x@127.0.0.1:1/runs", "psycopg"),
+        ("postgresql+psycopg://x@127.0.0.1:1/runs", "cannot reach the database server"),
     ],
 )
 def test_a_home_that_cannot_be_opened_is_one_clear_line(uri, said):
@@ -65,6 +65,12 @@ def test_a_home_that_cannot_be_opened_is_one_clear_line(uri, said):
         connect(Home(uri, None))
     assert "\n" not in str(caught.value)
     assert uri in str(caught.value)
+
+
+def test_a_password_in_an_address_is_not_shown():
+    with pytest.raises(TrackingError, match=r"x:\*\*\*@") as caught:
+        connect(Home("postgresql+psycopg://x:secret@127.0.0.1:1/runs", None))
+    assert "secret" not in str(caught.value)
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path):

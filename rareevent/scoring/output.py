@@ -11,6 +11,7 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+_SYNCED_AT_ONCE = 16
 Format = Literal["parquet", "csv"]
 # What is to be done with a file of the manifest once its transaction is committed. A killed job may
 # have done it already, so both are done in a way that does no harm twice.
@@ -50,7 +52,7 @@ class Part:
 def stage(
     folder: Path, path: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch], form: Format
 ) -> None:
-    """Write a file under its staged name, so that it survives a power cut.
+    """Write a file under its staged name; `sync_staged` makes it survive a power cut.
 
     Raises
     ------
@@ -63,7 +65,6 @@ def stage(
         with _writer(staged, schema, form) as writer:
             for batch in batches:
                 writer.write_batch(batch)
-        _sync(staged)
     except OSError as error:
         staged.unlink(missing_ok=True)
         raise OutputError(f"{folder}: cannot be written: {error}") from error
@@ -93,7 +94,7 @@ def read_part(path: Path, schema: pa.Schema) -> pa.Table:
 
 
 def sync_staged(folder: Path) -> None:
-    """Make sure that staged files are found again after a power cut; before they are entered.
+    """Make staged files survive a power cut, whole; to be done before they are entered.
 
     Raises
     ------
@@ -101,6 +102,7 @@ def sync_staged(folder: Path) -> None:
         When the system refuses.
     """
     try:
+        _sync_all((folder / STAGING).glob("*"))
         for place in (folder / STAGING, folder):
             if place.exists():
                 _sync(place)
@@ -171,12 +173,18 @@ def _publish(folder: Path, paths: Sequence[str]) -> None:
         changed.update(above.parent for above in (place, place.parent) if not above.exists())
         place.mkdir(parents=True, exist_ok=True)
         os.replace(_staged(folder, path), folder / path)
-    for place in changed:
-        _sync(place)
+    _sync_all(changed)
 
 
 def _staged(folder: Path, path: str) -> Path:
     return folder / STAGING / path.replace("/", "__")
+
+
+def _sync_all(paths: Iterable[Path]) -> None:
+    """Sync many at once: a disk writes what waits together in little more time than one of them."""
+    with ThreadPoolExecutor(_SYNCED_AT_ONCE) as beside:
+        for _ in beside.map(_sync, paths):
+            pass
 
 
 def _sync(path: Path) -> None:

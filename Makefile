@@ -3,6 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Extras stay in the names: an older pip takes `coverage[toml]` and `coverage` for two packages, and
+# refuses the one that it finds no pin for.
+LOCK = --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-annotate \
+  --no-header --upgrade --quiet
 # Where the light install of a scoring machine goes.
 SCORE_VENV ?= .venv-score
 
@@ -57,13 +61,10 @@ ui: setup  ## the MLflow UI on 127.0.0.1 over mlruns/
 	@$(BIN)/rareevent ui
 
 lock: setup  ## pin the newest versions that pyproject.toml allows (needs uv)
-	uv pip compile --universal --python-version 3.11 --generate-hashes --group dev \
-	  --no-annotate --no-header --upgrade --quiet \
-	  --output-file requirements.lock pyproject.toml
-	sed '/--hash/d; s/ *\\$$//' requirements.lock > .constraints.txt
-	uv pip compile --universal --python-version 3.11 --generate-hashes --group score \
-	  --constraint .constraints.txt --no-annotate --no-header --upgrade --quiet \
-	  --output-file requirements-score.lock pyproject.toml
+	uv pip compile $(LOCK) --group dev --output-file requirements.lock pyproject.toml
+	sed -E '/--hash/d; s/ *\\$$//; s/^([^[ ]+)\[[^]]*\]/\1/' requirements.lock > .constraints.txt
+	uv pip compile $(LOCK) --group score --constraint .constraints.txt \
+	  --output-file requirements-score.lock
 	@rm -f .constraints.txt
 
 clean:  ## remove .venv and caches; mlruns/ and data/ stay

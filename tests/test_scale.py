@@ -7,14 +7,17 @@ import sys
 import numpy as np
 import pytest
 
+from tests.conftest import REPOSITORY
+
 pytestmark = pytest.mark.slow
 
 INGEST_TO_WINDOWS = """
-import json, resource, sys, time
+import json, sys, time
 from rareevent.config import load_pipeline
 from rareevent.jobs.prepare import fill_auto, prepare
 from rareevent.windowing.encode import fit_encoder
 from rareevent.windowing.temporalize import temporalize
+from tests.benchmarks.processes import peak_mb
 import pandas, pyarrow.parquet, pyarrow.csv
 
 config = load_pipeline(sys.argv[1])
@@ -27,7 +30,7 @@ windows, short = temporalize(
 )
 print(json.dumps({
     "seconds": time.perf_counter() - started,
-    "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    "megabytes": peak_mb(),
     "rows": len(prepared.frame),
     "windows": len(windows),
     "channels": len(encoder.channels),
@@ -40,6 +43,7 @@ print(json.dumps({
 def ingest_to_windows(pipeline):
     done = subprocess.run(
         [sys.executable, "-c", INGEST_TO_WINDOWS, str(pipeline)],
+        cwd=REPOSITORY,
         capture_output=True,
         text=True,
         check=True,

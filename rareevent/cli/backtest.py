@@ -17,7 +17,9 @@ from rareevent.cli.console import (
 @click.command("backtest")
 @pipeline_argument
 @set_option
-@click.option("--folds", default=5, show_default=True, type=click.IntRange(1, 100))
+@click.option(
+    "--folds", default=5, show_default=True, type=click.IntRange(1, 100), help="Test periods."
+)
 @click.option(
     "--first",
     default=0.5,

@@ -2,27 +2,20 @@
 
 from rareevent.config.durations import Duration, parse_duration_us
 from rareevent.config.files import dump_pipeline, load_pipeline, validate_pipeline
+from rareevent.config.ingest import EventLog, Ingest, Interval
+from rareevent.config.learning import BlendWeights, ModelStage, TrainStage
 from rareevent.config.monitoring import MonitorStage
 from rareevent.config.pipeline import PipelineConfig
-from rareevent.config.stages import (
-    AlarmStage,
-    BlendWeights,
+from rareevent.config.stage import Stage
+from rareevent.config.stages import AlarmStage, EvaluateStage, RegisterStage, ScoreStage
+from rareevent.config.tuning import Metric, Range, Space, TuneStage, with_values
+from rareevent.config.windows import (
     ChannelsStage,
-    EvaluateStage,
-    EventLog,
-    Ingest,
-    Interval,
     LabelStage,
-    ModelStage,
-    RegisterStage,
-    ScoreStage,
     SplitStage,
-    Stage,
     SurpriseStage,
-    TrainStage,
     WindowStage,
 )
-from rareevent.config.tuning import Metric, Range, Space, TuneStage, with_values
 
 __all__ = [
     "AlarmStage",

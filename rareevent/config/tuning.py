@@ -18,13 +18,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Discriminator,
     Field,
     Tag,
     ValidationError,
     model_validator,
 )
+
+from rareevent.config.stage import Stage
 
 # What the model is and how it learns. All else says what is asked or how it is judged, and would
 # be "better" only by changing the question.
@@ -41,14 +42,17 @@ _REFUSED = {
 Metric = Literal["pr_auc", "roc_auc", "event_recall"]
 
 
-class Range(BaseModel):
+class Range(Stage):
     """Numbers from `low` to `high`; whole ones where both are, by `step` or on a `log` scale."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     low: int | float
+    """First value."""
     high: int | float
+    """Last value."""
     step: Annotated[float, Field(gt=0)] | Annotated[int, Field(gt=0)] | None = None
+    """Between values."""
     log: bool = False
+    """Draw on a logarithmic scale."""
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Range:
@@ -98,14 +102,19 @@ DEFAULT_SPACE: dict[str, Any] = {
 }
 
 
-class TuneStage(BaseModel):
+class TuneStage(Stage):
     """What `rareevent tune` varies, and by which figure of the validation folds it chooses."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
-
     metric: Metric = "pr_auc"
+    """The figure on forward scores of the validation folds; `event_recall` is at the alarm
+    objective.
+    """
     seed: int = 0
+    """Of the draws."""
     space: Space = Field(default_factory=dict)
+    """Key of the pipeline → a list of values, or a range; a small space of its own where it is
+    left out.
+    """
 
     def over(self) -> Space:
         """The space, the default one where none is given."""

@@ -72,7 +72,7 @@ def test_help_is_instant_and_imports_nothing_heavy():
 def test_every_verb_has_help_with_an_example_and_stands_in_the_documentation(verb):
     command = app.get_command(click.Context(app), verb)
     help_text = command.get_help(click.Context(command, info_name=verb))
-    pages = "".join(p.read_text() for p in (REPOSITORY / "docs").glob("*.md"))
+    pages = "".join(p.read_text() for p in (REPOSITORY / "docs").rglob("*.md"))
 
     assert "Example:" in help_text
     assert f"rareevent {verb}" in help_text
@@ -89,7 +89,7 @@ def test_every_verb_that_answers_can_answer_a_machine(verb):
 def test_every_error_has_a_documented_exit_code():
     kinds = [e for e in vars(errors).values() if isinstance(e, type) and issubclass(e, Exception)]
     codes = {kind.exit_code for kind in kinds if issubclass(kind, errors.RareEventError)}
-    page = (REPOSITORY / "docs" / "commands.md").read_text()
+    page = (REPOSITORY / "docs" / "reference" / "commands.md").read_text()
 
     assert codes <= set(EXIT_CODES)
     for code, meaning in EXIT_CODES.items():

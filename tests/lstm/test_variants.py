@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rareevent.config import ModelStage, TrainStage
-from rareevent.config.stages import Activation, Initializer
+from rareevent.config.learning import Activation, Initializer
 from rareevent.errors import ModelError
 from rareevent.lstm.activations import ACTIVATIONS
 from rareevent.lstm.backend import import_keras

@@ -155,6 +155,8 @@ def _tell(done: ScoreSummary) -> None:
             f"  {len(done.late):,} assets have rows that came late or were corrected; --reprocess"
             " scores them anew"
         )
+    for note in done.notes:
+        click.echo(f"  {note}")
     click.echo(f"  {done.drift.words}")
     if done.stopped:
         click.echo("stopped; the next call goes on")

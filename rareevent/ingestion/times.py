@@ -144,10 +144,34 @@ def _from_timestamps(column: pa.Array, place: Place) -> Times:
     if pa.types.is_time(column.type) or pa.types.is_duration(column.type):
         raise _no_time(column, place)
     zone = getattr(column.type, "tz", None)
-    unit = _UNIT_US[getattr(column.type, "unit", str(column.type))]
-    _refuse_far(column.view(f"i{column.type.bit_width // 8}").to_numpy() * unit, place)
+    _refuse_far(_micros(column), place)
     micros = pc.cast(column, pa.timestamp("us", zone), safe=False)
     return Times("datetime", pc.cast(micros, pa.int64()).to_numpy(), local=zone is None)
+
+
+def _micros(column: pa.Array) -> NDArray[Any]:
+    """Timestamps or dates as microseconds since 1970, far ones too, float64 [n]; NaN for null."""
+    unit = _UNIT_US[getattr(column.type, "unit", str(column.type))]
+    raw = column.view(f"i{column.type.bit_width // 8}").cast(pa.int64())
+    return pc.cast(raw, pa.float64(), safe=False).to_numpy(zero_copy_only=False) * unit
+
+
+def in_calendar(column: pa.Array, time_format: str | None) -> Bool:
+    """Which values of a column of timestamps, dates or numbers can be a time, bool [n].
+
+    Points in time lie in the years 1 to 9999; an age is a whole number below 2^60.
+    """
+    if pa.types.is_temporal(column.type):
+        if pa.types.is_time(column.type) or pa.types.is_duration(column.type):
+            return pc.is_valid(column).to_numpy(zero_copy_only=False)
+        micros = _micros(column)
+        return (micros >= _FIRST_US) & (micros <= _LAST_US)
+    values = pc.cast(column, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    if time_format in _EPOCHS:
+        micros = values * _EPOCHS[time_format]
+        return (micros >= _FIRST_US) & (micros <= _LAST_US)
+    # A comparison with NaN is false, so what is missing is no time either.
+    return (np.abs(values) <= _OLDEST) & (np.floor(values) == values)
 
 
 def _from_numbers(column: pa.Array, time_format: str | None, place: Place) -> Times:

@@ -106,7 +106,8 @@ def score_files(
     events : file of known events, one row each
     options : ScoreOptions
     step : called with a task's name, how much is done of how much, and a word on where it stands
-    stop : asked before each file; once it is true the job ends
+    stop : asked before each file, and before each group of assets that are scored anew; once it is
+        true the job ends
     watch : called with each piece once it is scored: its rows as read, and their scores
 
     Raises
@@ -131,7 +132,7 @@ def score_files(
         with open_store(job.state, "write") as store:
             stopped = take_all(job, store, plan, totals, Callbacks(step, stop, watch))
             if options.reprocess and not stopped:
-                totals.rescored = rescore_late(job, store, plan.named)
+                totals.rescored, stopped = rescore_late(job, store, plan.named, stop)
             late = read_late(store)
     texts = {asset: bundle.clock.text(since) for asset, since in late.items()}
     seconds = round(time.perf_counter() - started, 3)

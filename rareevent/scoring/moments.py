@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -10,7 +12,7 @@ from rareevent.config import Ingest
 from rareevent.errors import DataError
 from rareevent.ingestion.frame import Bool, Clock, Int32, Int64
 from rareevent.ingestion.time_formats import infer_formats, read_format, read_iso
-from rareevent.ingestion.times import KIND_WORDS, Place, Times, read_times
+from rareevent.ingestion.times import KIND_WORDS, Place, Times, in_calendar, read_times
 from rareevent.ingestion.timezones import localise
 
 _EPOCHS = ("epoch_s", "epoch_ms", "epoch_us")
@@ -18,9 +20,25 @@ _WHOLE = r"^[+-]?\d+(\.0*)?$"
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 
 
+@dataclass(frozen=True)
+class Moments:
+    """The times of n rows.
+
+    Attributes
+    ----------
+    ticks : int64 [n], 0 where the time cannot be read
+    read : bool [n], whether it can
+    problem : why no row has a readable time; empty where one has, or there is no row
+    """
+
+    ticks: Int64
+    read: Bool
+    problem: str = ""
+
+
 def read_moments(
     raw: pa.ChunkedArray, asset: Int32, stage: Ingest, clock: Clock, where: str
-) -> tuple[Int64, Bool]:
+) -> Moments:
     """Ticks of a time column, and which of its rows have one.
 
     Parameters
@@ -33,21 +51,22 @@ def read_moments(
 
     Returns
     -------
-    ticks : int64 [n], 0 where the time cannot be read
-    read : bool [n]
+    Moments
 
     Raises
     ------
     DataError
-        When no row has a readable time, the column counts time otherwise than the model does, or
-        day and month cannot be told apart.
+        When the column counts time otherwise than the model does, or day and month cannot be told
+        apart.
     """
     ticks, read = np.zeros(len(raw), np.int64), np.zeros(len(raw), bool)
     if not len(raw):
-        return ticks, read
+        return Moments(ticks, read)
     column = raw.combine_chunks() if raw.num_chunks != 1 else raw.chunk(0)
     place = Place(stage.time, lambda row: f"{where}, row {row + 1}")
-    times, rows = _readable(column, stage, clock, place)
+    times, rows, why = _readable(column, stage, clock, place)
+    if times is None:
+        return Moments(ticks, read, why)
     if times.kind != clock.kind:
         raise DataError(
             f"{place.row(0)}: column {stage.time!r} is read as {KIND_WORDS[times.kind]}, but the"
@@ -58,23 +77,27 @@ def read_moments(
         what = f"{where}: column {stage.time!r}"
         found = localise(found, asset[rows], stage.timezone, what).ticks
     ticks[rows], read[rows] = found, True
-    return ticks, read
+    return Moments(ticks, read)
 
 
-def _readable(column: pa.Array, stage: Ingest, clock: Clock, place: Place) -> tuple[Times, Int64]:
-    """The times that can be read, and the rows they stand in, int64 [k]."""
+def _readable(
+    column: pa.Array, stage: Ingest, clock: Clock, place: Place
+) -> tuple[Times | None, Int64, str]:
+    """The times that can be read, the rows they stand in, int64 [k], and why there is none."""
     try:
         times = _read(column, stage.time_format, stage, place)
-        return times, np.arange(len(column))
+        return times, np.arange(len(column)), ""
     except DataError as error:
         if pa.types.is_dictionary(column.type):
             column = column.dictionary_decode()
         good, time_format = _readable_rows(column, stage, clock)
         rows = np.flatnonzero(good)
-        # Where none can be read, or all could be and something else is wrong, the file is at fault.
-        if not len(rows) or len(rows) == len(column):
+        if not len(rows):
+            return None, rows, str(error)
+        # All could be read, and something else is wrong.
+        if len(rows) == len(column):
             raise error
-        return _read(column.take(pa.array(rows)), time_format, stage, place), rows
+        return _read(column.take(pa.array(rows)), time_format, stage, place), rows, ""
 
 
 def _read(column: pa.Array, time_format: str | None, stage: Ingest, place: Place) -> Times:
@@ -83,11 +106,14 @@ def _read(column: pa.Array, time_format: str | None, stage: Ingest, place: Place
 
 def _readable_rows(column: pa.Array, stage: Ingest, clock: Clock) -> tuple[Bool, str | None]:
     """Which values can be read, and with which format."""
-    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
-        return _readable_numbers(column, stage), stage.time_format
+    kind = column.type
+    if pa.types.is_temporal(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        good = in_calendar(column, stage.time_format)
+        if pa.types.is_temporal(kind) or stage.time_format in (None, *_EPOCHS):
+            return good, stage.time_format
+        # Numbers such as 20240301 are read as the text that they are written with.
+        column = pc.cast(pc.cast(pc.if_else(pa.array(good), column, None), pa.int64()), pa.string())
     known = pc.is_valid(column).to_numpy(zero_copy_only=False)
-    if pa.types.is_temporal(column.type):
-        return known, stage.time_format
     text = pc.utf8_trim_whitespace(pc.cast(column, pa.string()))
     missing = pc.is_in(text, value_set=pa.array([*stage.missing_values, ""], pa.string()))
     rows = np.flatnonzero(known & ~missing.to_numpy(zero_copy_only=False))
@@ -97,20 +123,13 @@ def _readable_rows(column: pa.Array, stage: Ingest, clock: Clock) -> tuple[Bool,
     return good, time_format
 
 
-def _readable_numbers(column: pa.Array, stage: Ingest) -> Bool:
-    values = pc.cast(column, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-    finite = np.isfinite(values)
-    if stage.time_format in _EPOCHS:
-        return finite
-    return finite & (np.floor(np.where(finite, values, 0.5)) == values)
-
-
 def _readable_texts(text: pa.Array, stage: Ingest, clock: Clock) -> tuple[Bool, str | None]:
     epoch = stage.time_format in _EPOCHS
     if clock.kind == "age" or epoch:
         pattern = _NUMBER if epoch else _WHOLE
-        number = pc.match_substring_regex(text, pattern).to_numpy(zero_copy_only=False)
-        return number, stage.time_format
+        number = pc.match_substring_regex(text, pattern)
+        values = pc.cast(pc.if_else(number, text, None), pa.float64())
+        return in_calendar(values, stage.time_format), stage.time_format
     readings = infer_formats(text) if stage.time_format is None else []
     if stage.time_format is not None:
         readings = [read_format(text, stage.time_format), read_iso(text)]

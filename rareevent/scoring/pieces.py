@@ -80,6 +80,7 @@ def clean_pieces(
         _check_row(unfit, survey, where)
         cells, missing = clean_cells(cells, roles.sensors, reader.stage, unfit)
         taking.repairs.update({"text in a numeric column made missing": missing})
+        taking.silent.note(cells)
         _reject_unfit(taking, survey, where, unfit)
         good = ~unfit.unfit
         asset, tick = survey.asset[where][good], survey.tick[where][good]

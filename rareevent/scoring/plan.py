@@ -169,6 +169,8 @@ def _surveyed(store: Store, reader: Reader, file: InputFile) -> InputFile:
     names = read_names(file.path, reader.stage)
     check_columns(reader.bundle, names, file.name)
     survey = survey_file(file.path, reader.roles, reader.stage, reader.bundle.clock)
+    if survey.problem:
+        raise DataError(survey.problem)
     first = survey.span[0] if survey.span else None
     rows = len(survey) + len(survey.broken)
     return replace(file, grew=_any(store, "path", file.name), rows=rows, first=first)

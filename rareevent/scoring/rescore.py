@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,17 +78,21 @@ class _Restart:
     written: int
 
 
-def rescore_late(job: Job, store: Store, named: Mapping[str, Path]) -> int:
+def rescore_late(
+    job: Job, store: Store, named: Mapping[str, Path], stop: Callable[[], bool]
+) -> tuple[int, bool]:
     """Score anew all assets with late rows, a group of them per transaction.
 
     Parameters
     ----------
     job, store : Job, Store
     named : digest -> a file of the input that holds it, for files that were renamed
+    stop : asked before each group; once it is true the others wait for the next call
 
     Returns
     -------
-    int, rows written anew
+    rows : written anew
+    stopped : whether groups were left
 
     Raises
     ------
@@ -98,8 +102,10 @@ def rescore_late(job: Job, store: Store, named: Mapping[str, Path]) -> int:
     """
     rows = 0
     for group in _groups(job, store):
+        if stop():
+            return rows, True
         rows += _rescore_group(job, store, group, named)
-    return rows
+    return rows, False
 
 
 def _groups(job: Job, store: Store) -> Iterator[dict[str, _Restart]]:

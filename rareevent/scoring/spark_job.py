@@ -68,6 +68,7 @@ class _FileOutcome:
     events: set[tuple[str, int]] = field(default_factory=set)
     span: list[int] = field(default_factory=list)
     last: int | None = None
+    silent: frozenset[str] = frozenset()
     slots: dict[int, Int64] = field(default_factory=dict)
     rejections: list[pa.RecordBatch] = field(default_factory=list)
 
@@ -84,6 +85,7 @@ class _FileOutcome:
         self.events.update((asset, tick) for asset, tick in facts.get("events", ()))
         self.span += facts.get("span", ())
         self.last = facts.get("last", self.last)
+        self.silent = frozenset(facts.get("silent", self.silent))
         if "slots" in arrays:
             add_counts(
                 self.slots, dict(zip(arrays["slots"].tolist(), arrays["counts"], strict=True))
@@ -98,7 +100,15 @@ class _FileOutcome:
         span = (min(self.span), max(self.span)) if self.span else None
         assets, events = frozenset(self.assets), frozenset(self.events)
         return Tally(
-            *counts, self.not_scored, self.repairs, assets, events, span, self.last, self.slots
+            *counts,
+            self.not_scored,
+            self.repairs,
+            assets,
+            events,
+            span,
+            self.last,
+            self.slots,
+            self.silent,
         )
 
 
@@ -155,7 +165,7 @@ def score_on_spark(
     ----------
     bundle, source, output, events, options, step : as for `score_files`
     slice_rows : rows of an asset that are scored at once; None for what suits the columns
-    stop : asked once, before the work begins
+    stop : asked before the work begins, and before each group of assets that are scored anew
 
     Raises
     ------
@@ -177,7 +187,7 @@ def score_on_spark(
                 outcome = _run(job, plan, rows, options.master, step)
                 _commit(job, store, plan, outcome, totals)
             if options.reprocess and not stopped:
-                totals.rescored = rescore_late(job, store, plan.named)
+                totals.rescored, stopped = rescore_late(job, store, plan.named, stop)
             totals.kept, late = read_counts(store), read_late(store)
     words = {asset: bundle.clock.text(since) for asset, since in late.items()}
     seconds = round(time.perf_counter() - started, 3)

@@ -61,6 +61,7 @@ def _read_file(work: Work, rank: int) -> Iterator[pa.RecordBatch]:
     facts = {
         "rows": len(survey) + len(survey.broken),
         "last": survey.span[1] if survey.span else None,
+        "silent": sorted(taking.silent.columns),
     }
     yield note_batch(note_of(taking, rank, **facts), reader.roles)
 

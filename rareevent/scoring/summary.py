@@ -13,6 +13,7 @@ from rareevent.scoring.drift_report import DriftReport
 from rareevent.scoring.manifest import Job
 from rareevent.scoring.monitor import judge_job
 from rareevent.scoring.plan import InputFile, Plan
+from rareevent.scoring.silent import silent_notes
 from rareevent.scoring.take import Tally
 
 
@@ -71,8 +72,8 @@ class ScoreSummary:
 class Totals:
     """What the files taken so far come to; grows in place.
 
-    `counts` are this job's rows counted for drift, `kept` those of earlier jobs too, where they
-    are kept.
+    `counts` are this job's rows counted for drift, `kept` those of earlier jobs too. `silent` are
+    the columns without a reading, by file.
     """
 
     files: list[str] = field(default_factory=list)
@@ -88,6 +89,7 @@ class Totals:
     span: list[int] = field(default_factory=list)
     counts: dict[int, Int64] = field(default_factory=dict)
     kept: Mapping[int, Int64] = field(default_factory=dict)
+    silent: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def add(self, file: InputFile, taken: Tally) -> None:
         """Count a file that was taken."""
@@ -102,6 +104,10 @@ class Totals:
         self.events |= taken.events
         add_counts(self.counts, taken.counts)
         self.span += taken.span or ()
+        # Pages of a database go by one name.
+        before = self.silent.get(file.name, taken.silent)
+        if taken.rows:
+            self.silent[file.name] = before & taken.silent
 
 
 def summarise(
@@ -134,8 +140,12 @@ def summarise(
         events_known=None if job.reader.log is None else len(totals.events),
         first=clock.text(min(totals.span)) if totals.span else None,
         last=clock.text(max(totals.span)) if totals.span else None,
-        notes=tuple(f"{rule}: {count}" for rule, count in totals.repairs.items() if count),
+        notes=(*_repairs(totals), *silent_notes(totals.silent)),
         seconds=seconds,
         stopped=stopped,
         drift=judge_job(bundle, kept, totals.counts, newest),
     )
+
+
+def _repairs(totals: Totals) -> tuple[str, ...]:
+    return tuple(f"{rule}: {count}" for rule, count in totals.repairs.items() if count)

@@ -20,6 +20,7 @@ from rareevent.ingestion.frame import Bool, Clock, Int32, Int64
 from rareevent.ingestion.readers import read_batches
 from rareevent.ingestion.roles import Roles
 from rareevent.ingestion.table import ONLY_ASSET
+from rareevent.ingestion.times import in_calendar
 from rareevent.scoring.moments import read_moments
 
 
@@ -35,6 +36,7 @@ class Survey:
     assets : names, in natural order
     broken : texts of further rows that do not have the fields of the header
     time_text : row -> its time as read, where that could not be read
+    problem : why no row has a readable time; empty where one has, or there is no row
     """
 
     tick: Int64
@@ -43,6 +45,7 @@ class Survey:
     assets: tuple[str, ...]
     broken: tuple[str, ...]
     time_text: Mapping[int, str]
+    problem: str = ""
 
     def __len__(self) -> int:
         return len(self.tick)
@@ -69,7 +72,7 @@ def survey_file(path: Path, roles: Roles, stage: Ingest, clock: Clock) -> Survey
     Raises
     ------
     DataError
-        When the file cannot be read to its end, or none of its rows has a readable time.
+        When the file cannot be read to its end, or its times are not of the model's kind.
     """
     broken: list[str] = []
     times: list[pa.Array] = []
@@ -83,13 +86,17 @@ def survey_file(path: Path, roles: Roles, stage: Ingest, clock: Clock) -> Survey
     asset, assets = names.names()
     if roles.asset is None:
         asset, assets = np.zeros(len(column), np.int32), (ONLY_ASSET,)
-    tick, timed = read_moments(column, asset, stage, clock, str(path))
-    unread = {row: _shown(column[row].as_py()) for row in np.flatnonzero(~timed).tolist()}
-    return Survey(tick, timed, asset, assets, tuple(broken), unread)
+    found = read_moments(column, asset, stage, clock, str(path))
+    unread = {row: _shown(column[row]) for row in np.flatnonzero(~found.read).tolist()}
+    return Survey(found.ticks, found.read, asset, assets, tuple(broken), unread, found.problem)
 
 
-def _shown(value: object) -> str:
-    return "" if value is None else str(value)
+def _shown(cell: pa.Scalar) -> str:
+    if not cell.is_valid:
+        return ""
+    # What no calendar has is no Python object either: it is shown as the number that is stored.
+    far = pa.types.is_temporal(cell.type) and not in_calendar(pa.array([cell]), None)[0]
+    return str(cell.value if far else cell.as_py())
 
 
 def read_pieces(

@@ -19,6 +19,7 @@ from rareevent.scoring.engine import why_unscored
 from rareevent.scoring.fingerprints import Uint32, fingerprints
 from rareevent.scoring.rejected import CONFLICTING, DUPLICATE, LATE, rejected_batch
 from rareevent.scoring.rows import CleanRows
+from rareevent.scoring.silent import Silent
 from rareevent.scoring.state import Seen
 from rareevent.scoring.tables import ScoredRows
 
@@ -80,6 +81,7 @@ class Tally:
     span : first and last time scored, in ticks; None where nothing was
     last : last time among its rows, in ticks; None before one was met
     counts : slot -> int64 [places], the scored rows counted for drift
+    silent : columns that the model reads without a reading in any of the rows
     """
 
     rows: int
@@ -93,6 +95,7 @@ class Tally:
     span: tuple[int, int] | None
     last: int | None
     counts: Mapping[int, Int64]
+    silent: frozenset[str]
 
 
 class Taking:
@@ -108,6 +111,7 @@ class Taking:
     repairs : what was mended, by the name of the rule
     events : (asset, time) of the events that concern the rows
     counts : the scored rows, counted for drift
+    silent : columns without a reading so far
     rows : read so far
     last : last time among them, in ticks; None before one was met
     """
@@ -128,6 +132,7 @@ class Taking:
         self.repairs: Counter[str] = Counter()
         self.events: set[tuple[str, int]] = set()
         self.counts = RowCounts(drift_reference_of(reader.bundle))
+        self.silent = Silent((*reader.roles.sensors, *reader.roles.texts))
         self.rows = 0
         self.last: int | None = None
         self._reader, self._past, self._source, self._watch = reader, past, source, watch
@@ -161,6 +166,7 @@ class Taking:
             ends,
             self.last,
             self.counts.slots,
+            self.silent.columns if self.rows else frozenset(),
         )
 
     @property

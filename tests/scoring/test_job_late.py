@@ -250,3 +250,26 @@ def test_assets_are_rescored_in_groups_that_fit_into_memory(bundle, tmp_path, mo
     assert_same(
         expect(bundle, tmp_path, pd.concat([early, between(table, 0, 40)])), tmp_path / "out"
     )
+
+
+def test_a_rescoring_asked_to_stop_ends_between_groups_and_the_next_one_goes_on(
+    bundle, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("rareevent.scoring.rescore._GROUP_CELLS", 1)
+    table = fleet_rows(7)
+    between(table, 0, 40).to_csv(tmp_path / "b.csv", index=False)
+    score_files(bundle, tmp_path / "b.csv", tmp_path / "out")
+    early = table.assign(when=table["when"] - pd.Timedelta(minutes=70))
+    early.to_csv(tmp_path / "a.csv", index=False)
+    asked = iter([False, False, True])
+    given = (bundle, tmp_path / "a.csv", tmp_path / "out")
+    stopped = score_files(*given, options=AGAIN, stop=lambda: next(asked))
+    rest = score_files(*given, options=AGAIN)
+
+    # Asked before the file and before each of three assets.
+    assert (stopped.stopped, len(stopped.late)) == (True, 2)
+    assert (rest.stopped, rest.late) == (False, {})
+    assert stopped.rows_rescored > 0 < rest.rows_rescored
+    assert_same(
+        expect(bundle, tmp_path, pd.concat([early, between(table, 0, 40)])), tmp_path / "out"
+    )

@@ -4,6 +4,8 @@ import gzip
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from rareevent.errors import DataError
@@ -159,6 +161,39 @@ def test_times_missing_from_a_typed_column_are_rejected(bundle, tmp_path):
 
     assert scored(tmp_path / "out", "rejected")["reason"].tolist() == ["unreadable_time"]
     assert len(scored(tmp_path / "out")) == 5
+
+
+def test_a_typed_time_that_no_calendar_has_is_rejected_and_the_others_are_scored(bundle, tmp_path):
+    table = raw_rows(20, ("m1",))
+    good = table.drop(index=7)
+    stored = table["when"].to_numpy().astype("M8[us]").view(np.int64)
+    stored[7] = 2**62
+    when = pa.array(stored).cast(pa.timestamp("us"))
+    rest = pa.Table.from_pandas(table.drop(columns="when"), preserve_index=False)
+    pq.write_table(rest.add_column(0, "when", when), tmp_path / "rows.parquet")
+    summary = score_files(bundle, tmp_path / "rows.parquet", tmp_path / "out")
+    good.to_parquet(tmp_path / "good.parquet")
+    score_files(bundle, tmp_path / "good.parquet", tmp_path / "expected")
+
+    assert summary.not_scored == {"unreadable_time": 1}
+    rejected = scored(tmp_path / "out", "rejected")
+    assert rejected[["row", "detail"]].to_numpy().tolist() == [[8, str(2**62)]]
+    pd.testing.assert_frame_equal(scored(tmp_path / "out"), scored(tmp_path / "expected"))
+
+
+def test_a_sensor_without_a_reading_in_a_file_is_told_by_name(bundle, tmp_path):
+    for name, silent in (("a", ["s2", "grade"]), ("b", ["s2"]), ("c", [])):
+        table = raw_rows(10, (name,))
+        table[silent] = None
+        table.to_csv(tmp_path / f"{name}.csv", index=False)
+    summary = score_files(bundle, tmp_path / "*.csv", tmp_path / "out")
+
+    a = tmp_path / "a.csv"
+    assert [note.split(";")[0] for note in summary.notes] == [
+        f"grade has no reading in {a}",
+        f"s2 has no reading in {a} and 1 more",
+    ]
+    assert summary.rows_scored == 30
 
 
 def cut_short(path):

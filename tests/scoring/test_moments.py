@@ -19,8 +19,15 @@ def read(values, clock=CLOCK, **stage):
     column = pa.chunked_array([pa.array(values)])
     settings = tiny_config().ingest.model_copy(update=stage)
     asset = np.zeros(len(values), np.int32)
-    ticks, known = read_moments(column, asset, settings, clock, "x.csv")
-    return [int(t) if k else None for t, k in zip(ticks, known, strict=True)]
+    found = read_moments(column, asset, settings, clock, "x.csv")
+    if found.problem:
+        raise DataError(found.problem)
+    return [int(t) if k else None for t, k in zip(found.ticks, found.read, strict=True)]
+
+
+def stored(values, kind):
+    """A column of times as it is stored, so that it can hold what no calendar has."""
+    return pa.array(values, pa.int64()).cast(kind)
 
 
 def test_text_in_one_format_with_dirt_between():
@@ -36,6 +43,25 @@ def test_a_given_format_and_what_it_does_not_read():
 def test_typed_times_and_dates():
     assert read([datetime(1970, 1, 2), None]) == [DAY, None]
     assert read([date(1970, 1, 2), None]) == [DAY, None]
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us"])
+def test_a_typed_time_that_no_calendar_has_is_no_time_and_the_others_are(unit):
+    kind, day = pa.timestamp(unit), DAY // {"s": 10**6, "ms": 10**3, "us": 1}[unit]
+    assert read(stored([day, 2**62, None, 2 * day, -(2**62)], kind)) == [
+        DAY,
+        None,
+        None,
+        2 * DAY,
+        None,
+    ]
+
+
+def test_a_number_too_large_for_a_time_is_no_time_and_the_others_are():
+    assert read([86400, 10**17, 172800], time_format="epoch_s") == [DAY, None, 2 * DAY]
+    assert read(["86400", "9" * 30, "172800"], time_format="epoch_s") == [DAY, None, 2 * DAY]
+    assert read([3, 2**62, 5], AGE) == read(["3", "9" * 20, "5"], AGE) == [3, None, 5]
+    assert read([19700102, 19701399, 19700103], time_format="%Y%m%d") == [DAY, None, 2 * DAY]
 
 
 def test_ages_are_whole_numbers_from_any_type():

@@ -157,6 +157,7 @@ def test_both_engines_take_turns_on_one_output(tmp_path, monkeypatch):
         assert told[name].late == told["local"].late != {}
         assert told[name].not_scored == told["local"].not_scored
         assert told[name].files_known == 2
+        assert told[name].notes == told["local"].notes
     assert score_on_spark(bundle, source, tmp_path / "spark").files == ()
 
 

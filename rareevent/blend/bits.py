@@ -19,6 +19,10 @@ import numpy as np
 
 from rareevent.ingestion.frame import Float32, Float64, Int64
 
+# Of one level of all trees: where its inner nodes' bits lie (None at the roots), their conditions,
+# and where the bits of their children begin.
+_Level = tuple[Int64 | None, Int64, int]
+
 if TYPE_CHECKING:
     from rareevent.blend.trees import Trees
 
@@ -108,7 +112,7 @@ def _distinct_conditions(
     return conditions, condition
 
 
-def _by_depth(trees: Trees, condition: Int64) -> tuple[list, Int64, int]:
+def _by_depth(trees: Trees, condition: Int64) -> tuple[list[_Level], Int64, int]:
     """Inner nodes level by level, and where the bits of every node lie.
 
     Returns
@@ -118,7 +122,8 @@ def _by_depth(trees: Trees, condition: Int64) -> tuple[list, Int64, int]:
     place : int64 [k], of every node; -1 for a root
     size : int, places in all
     """
-    place, size, levels = np.full(len(trees.feature), -1), 0, []
+    levels: list[_Level] = []
+    place, size = np.full(len(trees.feature), -1), 0
     level = trees.roots[trees.feature[trees.roots] >= 0]
     while len(level):
         parents = place[level] if levels else None

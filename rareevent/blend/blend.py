@@ -131,7 +131,8 @@ class Blend:
 def _windows_at_once(windows: Windows) -> int:
     """As many as the trees take at once, or so many that the rows before them weigh little."""
     wanted = max(ROWS_PER_BLOCK, 4 * windows.lookback)
-    return max(1, min(wanted, _ELEMENTS // (4 * max(windows.rows.shape[1], 1))))
+    channels: int = windows.rows.shape[1]
+    return max(1, min(wanted, _ELEMENTS // (4 * max(channels, 1))))
 
 
 def mix(weights: Mapping[str, float], logits: Mapping[str, Float64]) -> Float64:
@@ -143,7 +144,9 @@ def mix(weights: Mapping[str, float], logits: Mapping[str, Float64]) -> Float64:
     ...     {"lstm": np.array([2.0]), "logistic": np.array([-1.0]), "boosting": np.array([4.0])})
     array([1.75])
     """
-    return np.sum([weights[name] * logits[name] for name in weights if weights[name] > 0], axis=0)
+    weighed = [weights[name] * logits[name] for name in weights if weights[name] > 0]
+    total: Float64 = np.sum(weighed, axis=0)
+    return total
 
 
 def _take(left: dict[str, np.ndarray], name: str, shape: tuple[int, ...]) -> np.ndarray:

@@ -67,8 +67,8 @@ def _over_windows(values: Float32, size: int) -> _Sums:
         if size & length:
             found = stretch if found is None else _merge(found, covered, stretch, length)
             covered += length
-        if covered == size:
-            return found
+            if covered == size:
+                return found
         stretch = _merge(stretch, length, stretch, length)
         length *= 2
 

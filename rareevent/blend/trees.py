@@ -89,11 +89,9 @@ class Trees:
         start = float(require_shape("the trees", "start", found["start"], (), "f"))
         roots, nodes = (found["roots"].size,), (found["feature"].size,)
         shapes, kinds = (roots, *[nodes] * 6), ("iu", "iu", "f", "b", "iu", "iu", "f")
-        arrays = (
+        for name, shape, kind in zip(_NAMES, shapes, kinds, strict=False):
             require_shape("the trees", name, found[name], shape, kind)
-            for name, shape, kind in zip(_NAMES, shapes, kinds, strict=False)
-        )
-        trees = cls(features, *arrays, start)
+        trees = cls(features, **{name: found[name] for name in _NAMES[:-1]}, start=start)
         _check(trees)
         return trees
 

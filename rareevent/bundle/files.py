@@ -105,7 +105,7 @@ def load_bundle(directory: str | Path) -> Bundle:
 def _write_files(bundle: Bundle, folder: Path, keras_models: Sequence[KerasModel]) -> str:
     plain, arrays = to_parts(bundle)
     packed = io.BytesIO()
-    np.savez(packed, **arrays)
+    np.savez(packed, allow_pickle=False, **arrays)
     (folder / WEIGHTS_FILE).write_bytes(packed.getvalue())
     for number, model in enumerate(keras_models):
         model.save(str(folder / (f"member_{number}.keras" if number else "model.keras")))

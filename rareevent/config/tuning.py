@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import (
     BaseModel,
@@ -152,11 +152,8 @@ def check_space(
 
 def tunable_keys(stages: type[BaseModel]) -> tuple[str, ...]:
     """Every key that may stand in a space, such as "model.units"."""
-    found = [
-        f"{stage}.{name}"
-        for stage in _TUNABLE
-        for name in stages.model_fields[stage].annotation.model_fields
-    ]
+    keys = get_type_hints(stages)
+    found = [f"{stage}.{name}" for stage in _TUNABLE for name in keys[stage].model_fields]
     return (*(key for key in found if key not in _REFUSED), "label.auxiliary")
 
 

@@ -113,14 +113,16 @@ def own_channels(encoder: RowEncoder) -> int:
     return 1 + sum(count for kind, count in blocks.items() if kind in encoder.use)
 
 
-def raw_surprise(encoder: SurpriseEncoder, frame: SensorFrame, base: Float32) -> tuple:
+def raw_surprise(
+    encoder: SurpriseEncoder, frame: SensorFrame, base: Float32
+) -> tuple[Float32, Bool]:
     """Unscaled surprise float32 [n, 2 p + 2] of every row, and where there is any, bool [n]."""
     start = row_starts(frame)
     known = has_change(frame, encoder.changes.sensors, start)
     target = encoder.changes.encode(frame)
     rows = forecast_inputs(target, base)
     raw = surprise(encoder.forecaster, rows, target, known, start, encoder.window)
-    return raw, known.any(axis=1)
+    return raw, np.any(known, axis=1)
 
 
 def scale_surprise(scaler: Scaler, raw: Float32, known: Bool) -> Float32:

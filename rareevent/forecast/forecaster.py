@@ -52,7 +52,8 @@ class Forecaster:
     @property
     def sensors(self) -> int:
         """How many sensors are forecast, p."""
-        return self.own.shape[2]
+        sensors: int = self.own.shape[2]
+        return sensors
 
     def predict(self, windows: Windows) -> tuple[Float32, Float32]:
         """Location and log-scale of the row after each window, float32 [m, p] each.
@@ -102,7 +103,8 @@ def deficit(residual: Float32) -> Float32:
     >>> deficit(np.array([0.0, 2.0])).round(3).tolist()
     [0.0, 1.733]
     """
-    return 0.5 * (FREEDOM + 1) * np.log1p(np.square(residual) / FREEDOM)
+    excess: Float32 = np.log1p(np.divide(np.square(residual), FREEDOM))
+    return np.multiply(0.5 * (FREEDOM + 1), excess)
 
 
 def negative_log_likelihood(target: Float32, location: Float32, log_scale: Float32) -> Float32:

@@ -60,7 +60,7 @@ def surprise(
         residual = (target[here] - location) * np.exp(-log_scale)
         residual = np.where(known[here], residual, np.float32(0))
         signed[here] = np.copysign(np.sqrt(2 * deficit(residual)), residual)
-    lost = np.square(signed) / 2
+    lost: Float32 = np.divide(np.square(signed), 2)
     lost = np.concatenate([lost, lost.mean(axis=1, keepdims=True)], axis=1)
     trailing = trailing_mean(lost, np.arange(n) - start, window)
     return np.concatenate([signed, trailing[:, :-1], lost[:, -1:], trailing[:, -1:]], axis=1)
@@ -84,4 +84,4 @@ def trailing_mean(values: Float32, position: Int64, window: int) -> Float32:
     for back in range(1, min(window, int(position.max(initial=0)) + 1)):
         reaches = (position[back:] >= back)[:, None]
         total[back:] += np.where(reaches, values[:-back], np.float32(0))
-    return total / np.clip(position, 1, window)[:, None].astype(np.float32)
+    return np.divide(total, np.clip(position, 1, window)[:, None].astype(np.float32))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rareevent.config import Ingest
+from rareevent.config import EventLog, Ingest
 from rareevent.errors import DataError
 from rareevent.ingestion.behaviour import drop_counters, tell_behaviour
 from rareevent.ingestion.clocks import find_clock, gap_ticks
@@ -221,7 +221,7 @@ def _fates(frame: SensorFrame) -> str:
 def _event_source(stage: Ingest) -> str:
     if stage.label is not None:
         return f"{stage.source}: label {stage.label!r}"
-    return "last row of each asset" if stage.events == "last_row" else stage.events.source
+    return stage.events.source if isinstance(stage.events, EventLog) else "last row of each asset"
 
 
 def _event_counts(found: Findings) -> str:

@@ -195,7 +195,8 @@ def _natural(name: str) -> tuple[int, int, str]:
 def _floats(values: pa.Array) -> Float64:
     if values.null_count:
         values = values.fill_null(np.nan)
-    return values.to_numpy(zero_copy_only=False)
+    floats: Float64 = values.to_numpy(zero_copy_only=False)
+    return floats
 
 
 def _plain(chunk: pa.Array, name: str) -> pa.Array:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from rareevent.config import Ingest
@@ -13,7 +15,7 @@ from rareevent.ingestion.rows import Rows
 _GAP_TOLERANCE = 1.5
 
 
-def find_clock(rows: Rows, kind: str, stage: Ingest) -> Clock:
+def find_clock(rows: Rows, kind: Literal["datetime", "age"], stage: Ingest) -> Clock:
     """The clock of the rows: the interval given, or the median step within assets.
 
     Raises

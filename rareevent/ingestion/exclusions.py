@@ -29,17 +29,19 @@ def parse_exclusions(
         When a bound cannot be read, or a stretch ends before it begins.
     """
     code_of = {name: code for code, name in enumerate(assets)}
-    stretches = []
+    stretches: list[Stretch] = []
     for number, stretch in enumerate(stage.exclude):
         key = f"ingest.exclude.{number}"
         first = read_bound(stretch.start, f"{key}.from", stage, clock)
         last = read_bound(stretch.end, f"{key}.to", stage, clock)
         if last < first:
             raise ConfigError(f"{key}: 'to' lies before 'from': {stretch.start}, {stretch.end}")
-        if stretch.asset is not None and stretch.asset not in code_of:
+        if stretch.asset is None:
+            stretches.append((None, first, last))
+        elif stretch.asset in code_of:
+            stretches.append((code_of[stretch.asset], first, last))
+        else:
             found.note(f"{key}: no row belongs to asset {stretch.asset!r}")
-            continue
-        stretches.append((code_of.get(stretch.asset), first, last))
     return stretches
 
 

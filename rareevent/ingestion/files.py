@@ -59,11 +59,11 @@ def _matching(source: str, key: str) -> tuple[Path, ...]:
     if not has_magic(source):
         raise DataError(f"{key}: no such file or directory: {source}")
     found = [Path(name) for name in glob(str(path), recursive=True)]
-    files = {f for f in found if f.is_file()}
-    files.update(below for f in found if f.is_dir() for below in _below(f))
-    if not files:
+    matching = {f for f in found if f.is_file()}
+    matching.update(below for f in found if f.is_dir() for below in _below(f))
+    if not matching:
         raise DataError(f"{key}: no file matches {source}")
-    return tuple(sorted(files))
+    return tuple(sorted(matching))
 
 
 def _below(directory: Path) -> list[Path]:

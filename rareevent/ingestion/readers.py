@@ -10,6 +10,7 @@ import io
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
@@ -18,6 +19,9 @@ import pyarrow.parquet as pq
 from rareevent.config import Ingest
 from rareevent.errors import ConfigError, DataError
 from rareevent.ingestion.files import file_kind
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 # Large enough that converting a block costs far more than handing it over, small enough that the
 # text of a few blocks does not matter beside the numbers it becomes.
@@ -82,9 +86,11 @@ def read_batches(
 def _raw_names(path: Path, stage: Ingest) -> list[str]:
     try:
         if file_kind(path) == "parquet":
-            return pq.read_schema(path).names
-        header = pacsv.ConvertOptions()
-        return _open_csv(path, stage, _HEADER_BYTES, header, lambda row: "skip").schema.names
+            schema = pq.read_schema(path)
+        else:
+            header = pacsv.ConvertOptions()
+            schema = _open_csv(path, stage, _HEADER_BYTES, header, lambda row: "skip").schema
+        return list(schema.names)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _unreadable(path, error) from None
 
@@ -186,7 +192,7 @@ class _Squeezed(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: memoryview) -> int:
+    def readinto(self, buffer: Buffer) -> int:
         while not len(self._ready):
             block = self._stream.read(_BLOCK_BYTES)
             text = self._rest + block
@@ -195,8 +201,9 @@ class _Squeezed(io.RawIOBase):
             self._ready, self._rest = memoryview(_squeeze(text[:end])), text[end:]
             if not block:
                 break
-        taken = min(len(buffer), len(self._ready))
-        buffer[:taken] = self._ready[:taken]
+        into = memoryview(buffer).cast("B")
+        taken = min(len(into), len(self._ready))
+        into[:taken] = self._ready[:taken]
         self._ready = self._ready[taken:]
         return taken
 

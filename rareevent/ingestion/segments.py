@@ -95,9 +95,10 @@ def _first_rows(asset: Int32, time: Int64, events: Events, after: Int64) -> Int6
 def _event_rows(asset: Int32, time: Int64, events: Events, first: Int64) -> Int64:
     """Rows at the very time of an event."""
     inside = first < len(time)
-    row = first[inside]
+    row: Int64 = first[inside]
     exact = (asset[row] == events.asset[inside]) & (time[row] == events.time[inside])
-    return row[exact]
+    found: Int64 = row[exact]
+    return found
 
 
 def _recovering(asset: Int32, time: Int64, events: Events, recovery: int, delay: int) -> Bool:

@@ -68,7 +68,7 @@ def settle_columns(raw: RawTable, roles: Roles, stage: Ingest, found: Findings) 
     _tell_words(found, [name for name in sensors if name not in commas], roles, stage)
     _tell_names(found, refused, stage)
     _tell_infinities(found, sensors, stage)
-    label = _label(raw, roles, found) if roles.label is not None else None
+    label = _label(raw, roles.label, found) if roles.label is not None else None
     return Columns(sensors, texts, label)
 
 
@@ -83,7 +83,7 @@ def _kind(cells: Cells, declared: bool, learning: bool) -> str:
 
 def _with_truth_values(cells: Cells) -> Cells:
     """A column of true and false (in any case) as 1 and 0, like a typed column of truth values."""
-    if not cells.words or not all(word.lower() in TRUTH_WORDS for word in cells.words):
+    if cells.codes is None or not all(word.lower() in TRUTH_WORDS for word in cells.words):
         return cells
     truth = np.array([TRUTH_WORDS[word.lower()] for word in cells.words])
     word = cells.is_word()
@@ -190,9 +190,8 @@ def _examples(column: ColumnQuality) -> str:
     return f"({shown})"
 
 
-def _label(raw: RawTable, roles: Roles, found: Findings) -> Int8:
+def _label(raw: RawTable, name: str, found: Findings) -> Int8:
     """The label, 0 or 1; anything else is a problem, and taken as 0 while the search goes on."""
-    name = roles.label
     cells = _with_truth_values(raw.cells[name])
     missing = np.isnan(cells.values) & ~cells.is_word()
     wrong = ~np.isin(cells.values, (0.0, 1.0)) & ~missing
@@ -211,4 +210,5 @@ def _label(raw: RawTable, roles: Roles, found: Findings) -> Int8:
             f"{raw.row(first)}: the label {name!r} is missing in {missing.sum()} rows; complete"
             " it, or leave these rows out"
         )
-    return (cells.values == 1.0).astype(np.int8)
+    label: Int8 = (cells.values == 1.0).astype(np.int8)
+    return label

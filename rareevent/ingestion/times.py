@@ -122,7 +122,7 @@ def read_times_like(
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or kind == pa.string_view()
+    return kind in (pa.string(), pa.large_string(), pa.string_view())
 
 
 def _bare(column: pa.Array, missing: Sequence[str]) -> pa.Array:
@@ -197,7 +197,8 @@ def _scaled(column: pa.Array, factor: int, place: Place) -> Int64:
     seconds = pc.cast(column, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     _refuse_far(seconds * factor, place)
     if pa.types.is_integer(column.type):
-        return pc.cast(column, pa.int64()).to_numpy() * factor
+        ticks: Int64 = pc.cast(column, pa.int64()).to_numpy() * factor
+        return ticks
     broken = np.flatnonzero(np.isnan(seconds))
     if len(broken):
         raise DataError(
@@ -206,7 +207,9 @@ def _scaled(column: pa.Array, factor: int, place: Place) -> Int64:
         )
     # Whole and broken part apart: a product of a large float would lose microseconds.
     whole = np.floor(seconds)
-    return whole.astype(np.int64) * factor + np.rint((seconds - whole) * factor).astype(np.int64)
+    rest = np.rint((seconds - whole) * factor).astype(np.int64)
+    rounded: Int64 = whole.astype(np.int64) * factor + rest
+    return rounded
 
 
 def _whole(column: pa.Array, place: Place) -> pa.Array:
@@ -259,7 +262,7 @@ def _from_text(text: pa.Array, time_format: str | None, place: Place) -> Times:
                 f" but {place.key} is {time_format}"
             )
     reading = _infer(text, place) if time_format is None else _given(text, time_format, place)
-    notes = ()
+    notes: tuple[str, ...] = ()
     if time_format not in (None, reading.format):
         notes = (f"column {place.column!r} is ISO 8601 and was not read with {time_format!r}",)
     return Times("datetime", reading.ticks, not reading.aware, reading.format, notes)

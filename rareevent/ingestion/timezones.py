@@ -56,7 +56,9 @@ def localise(local: Int64, asset: Int32, timezone: str, what: str) -> Localised:
 
     def to_utc(first_pass: Bool) -> Int64:
         known = index.tz_localize(timezone, ambiguous=first_pass, nonexistent="NaT")
-        return known.tz_convert("UTC").tz_localize(None).to_numpy().astype("M8[us]").view(np.int64)
+        moments = known.tz_convert("UTC").tz_localize(None).to_numpy()
+        ticks: Int64 = moments.astype("M8[us]").view(np.int64)
+        return ticks
 
     early, late = to_utc(np.ones(len(local), bool)), to_utc(np.zeros(len(local), bool))
     skipped = early == np.iinfo(np.int64).min

@@ -7,6 +7,7 @@ large they are and how long ago the last one was say little; only the ordered, l
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,7 +98,7 @@ def _single_answers(difficulty: Difficulty) -> float:
     triggers = difficulty.pairs + difficulty.singles
     shortest, longest = difficulty.delay
     forbidden = longest - shortest + 1 + 2 * DELAY_MARGIN_ROWS
-    return triggers * np.exp(triggers * forbidden) - difficulty.pairs
+    return triggers * math.exp(triggers * forbidden) - difficulty.pairs
 
 
 def _alone(rng: np.random.Generator, timeline: Timeline, rate: float) -> Int64:
@@ -139,4 +140,5 @@ def _without_telling(
     earliest = answer - longest - DELAY_MARGIN_ROWS
     latest = answer - shortest + DELAY_MARGIN_ROWS
     triggers = np.searchsorted(trigger, latest, "right") - np.searchsorted(trigger, earliest)
-    return answer[(triggers == 0) | np.isin(answer, planted)]
+    kept: Int64 = answer[(triggers == 0) | np.isin(answer, planted)]
+    return kept

@@ -29,6 +29,8 @@ from rareevent.simulate.timeline import Bool, Int64, draw_timeline
 START = np.datetime64("2025-01-06T00:00:00", "us")  # a Monday
 Int32 = NDArray[np.int32]
 Times = NDArray[np.datetime64]
+# Asset, time, grade and readings, then the columns of the two truths.
+_AssetColumns = tuple[Int32, Times, Int8, Float32, tuple[np.ndarray, ...], tuple[np.ndarray, ...]]
 NEVER = np.datetime64("NaT", "us")
 
 
@@ -184,7 +186,7 @@ def _make_asset(
     interval: np.timedelta64,
     difficulty: str,
     levels: Float32,
-) -> tuple:
+) -> _AssetColumns:
     """One asset's columns (asset, time, grade, readings) and those of its two truths."""
     hard = DIFFICULTIES[difficulty]
     timeline = draw_timeline(rng, rows)

@@ -48,7 +48,9 @@ def draw_signals(
     def coloured(memory: float, scale: float) -> Float32:
         shocks = rng.standard_normal(shape, dtype=np.float32)
         shocks *= np.float32(scale * np.sqrt(1 - memory**2))
-        return lfilter(np.float32([1]), np.float32([1, -memory]), shocks, axis=1)
+        above, below = np.array([1], np.float32), np.array([1, -memory], np.float32)
+        noise: Float32 = lfilter(above, below, shocks, axis=1)
+        return noise
 
     shape = (len(p.SENSORS), len(timeline))
     readings = rng.standard_normal(shape, dtype=np.float32)
@@ -71,8 +73,9 @@ def _settling(grade_levels: Float32, grades: Int8) -> Float32:
     since = np.arange(len(grades)) - np.repeat(starts, lengths)
     left = np.exp(-since / p.GRADE_MEMORY_ROWS).astype(np.float32)
     before = np.repeat(grades[np.maximum(starts - 1, 0)], lengths)
-    here = grade_levels[:, grades]
-    return here + (grade_levels[:, before] - here) * left
+    here: Float32 = grade_levels[:, grades]
+    levels: Float32 = here + (grade_levels[:, before] - here) * left
+    return levels
 
 
 def _add_start_ups(rng: np.random.Generator, readings: Float32, timeline: Timeline) -> None:

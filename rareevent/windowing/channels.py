@@ -13,6 +13,8 @@ from rareevent.ingestion.frame import Float64, Int64
 
 # Readings beyond this are clipped before squaring, so that an absurd one cannot overflow.
 LARGEST_READING = 1e100
+# Mean and sum of squared deviations of some rows before each row, float64 [p, b] each.
+_Moments = tuple[Float64, Float64]
 
 
 def fill_forward(values: Float64, row_start: Int64, otherwise: float) -> Float64:
@@ -95,18 +97,23 @@ def _powers_up_to(largest: int) -> list[int]:
     return [1 << k for k in range(largest.bit_length())]
 
 
-def _deviation(moments: dict[int, tuple], window: int, available: Int64) -> Float64:
+def _deviation(moments: dict[int, _Moments], window: int, available: Int64) -> Float64:
     parts = [p for p in reversed(_powers_up_to(window)) if window & p]
     covered, merged = parts[0], moments[parts[0]]
     for size in parts[1:]:
         merged = _merge(merged, covered, moments[size], size, available)
         covered += size
-    return np.sqrt(merged[1] / np.minimum(available, window))
+    deviation: Float64 = np.sqrt(merged[1] / np.minimum(available, window))
+    return deviation
 
 
-def _merge(near: tuple, near_rows: int, far: tuple, far_rows: int, available: Int64) -> tuple:
+def _merge(
+    near: _Moments, near_rows: int, far: _Moments, far_rows: int, available: Int64
+) -> _Moments:
     """Moments of the nearest `near_rows` rows joined with those of the `far_rows` before them."""
     mean, squares = (_shifted(m, near_rows) for m in far)
+    n_near: float | Float64
+    n_far: float | Float64
     if np.all(available >= near_rows + far_rows):
         # No row of the block lies near its segment's start: one weight serves all of them.
         n_near, n_far = float(near_rows), float(far_rows)

@@ -30,6 +30,8 @@ _SAMPLE = 262_144
 # Volatility never looks below this share of a sensor's usual deviation: log(0) says nothing.
 _FLOOR_SHARE = 0.01
 UNKNOWN = "(unknown)"
+# (name, (kind, index of sensor or text, parameter)) of every channel.
+_Layout = list[tuple[str, tuple[str, int, int]]]
 
 
 @dataclass(frozen=True)
@@ -207,7 +209,7 @@ def _fit_scales(
     return replace(raw, floor=floor, scaler=scaler)
 
 
-def _floors(raw: RowEncoder, layout: list, sample: Float64) -> Float64:
+def _floors(raw: RowEncoder, layout: _Layout, sample: Float64) -> Float64:
     """A share of each sensor's median positive deviation; 1 where it never moved."""
     floor = np.ones(len(raw.sensors))
     columns = [(i, s) for i, (_, (kind, s, _)) in enumerate(layout) if kind == "volatility"]
@@ -237,10 +239,10 @@ def _row_blocks(rows: int) -> list[tuple[int, int]]:
     return [(low, min(low + _BLOCK, rows)) for low in range(0, rows, _BLOCK)]
 
 
-def _layout(encoder: RowEncoder) -> list[tuple[str, tuple[str, int, int]]]:
+def _layout(encoder: RowEncoder) -> _Layout:
     """(name, (kind, index of sensor or text, parameter)) of every channel, in order."""
     sensors = list(enumerate(encoder.sensors))
-    out: list[tuple[str, tuple[str, int, int]]] = []
+    out: _Layout = []
     if "value" in encoder.use:
         out += [(f"{n}.value", ("value", s, 0)) for s, n in sensors]
     if "change" in encoder.use:
@@ -305,4 +307,5 @@ def _recode(frame: SensorFrame, name: str, levels: tuple[str, ...]) -> Int64:
 
 
 def _one_hot(codes: Int64, slots: int) -> Float64:
-    return (np.arange(slots)[:, None] == codes[None, :]).astype(np.float64)
+    equal: Bool = np.arange(slots)[:, None] == codes[None, :]
+    return equal.astype(np.float64)

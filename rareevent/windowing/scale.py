@@ -65,7 +65,9 @@ class Scaler:
         }
 
     @classmethod
-    def from_arrays(cls, kind: str, arrays: Mapping[str, np.ndarray]) -> Scaler:
+    def from_arrays(
+        cls, kind: Literal["quantile", "standard"], arrays: Mapping[str, np.ndarray]
+    ) -> Scaler:
         """The inverse of `to_arrays`."""
         cuts = np.cumsum(arrays["scaler/sizes"])[:-1]
         return cls(
@@ -102,7 +104,7 @@ class _Pieces:
         if self.steps is None:
             return np.interp(values, self.knots, self.scores)
         low, high = self.knots[0], self.knots[-1]
-        inside = np.minimum(np.maximum(values, low), high)
+        inside: Float64 = np.minimum(np.maximum(values, low), high)
         piece = self.first[((inside - low) * (_CELLS / (high - low))).astype(np.intp)]
         for _ in range(self.steps):
             piece += inside >= self._next[piece]

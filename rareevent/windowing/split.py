@@ -64,7 +64,8 @@ class Split:
 
     def rows_of(self, part: int) -> Bool:
         """Rows that lie in a part, bool [n]."""
-        return self.part == part
+        inside: Bool = self.part == part
+        return inside
 
     def rows_before(self, part: int) -> Bool:
         """Rows that may teach a model judged on `part`, bool [n]: earlier parts, purged."""
@@ -79,8 +80,8 @@ class Split:
         """
         if self.strategy != "chronological" or part == TRAIN:
             return np.zeros(len(self.part), bool)
-        earlier = (self.part >= TRAIN) & (self.part < part)
-        reaching = self.time + self.reach >= self.edges[part - 1]
+        earlier: Bool = (self.part >= TRAIN) & (self.part < part)
+        reaching: Bool = self.time + self.reach >= self.edges[part - 1]
         return earlier & (reaching | self._read_by(part))
 
     def choosing_rows(self) -> Bool:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from rareevent.ingestion.frame import Float32, Int64, Segments
+from rareevent.ingestion.frame import Bool, Float32, Int64, Segments
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,15 @@ class Windows:
     def index(self) -> Int64:
         """Row of every element, int64 [m, lookback]."""
         back = np.arange(1 - self.lookback, 1)
-        return np.maximum(self.starts[:, None], self.ends[:, None] + back)
+        index: Int64 = np.maximum(self.starts[:, None], self.ends[:, None] + back)
+        return index
 
     def gather(self) -> Float32:
         """The windows materialised, float32 [m, lookback, c]; for batches, not for all of them."""
         return self.rows[self.index()]
 
-    def take(self, which: Int64 | np.ndarray) -> Windows:
-        """Some of the windows (index or boolean mask) over the same rows."""
+    def take(self, which: Int64 | Bool | slice) -> Windows:
+        """Some of the windows (index, boolean mask or slice) over the same rows."""
         return Windows(self.rows, self.starts[which], self.ends[which], self.lookback)
 
 

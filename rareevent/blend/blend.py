@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -16,7 +17,9 @@ from rareevent.ingestion.frame import Float64
 from rareevent.lstm.threads import one_blas_thread, share_out
 from rareevent.windowing.temporalize import Windows
 
-LSTM, LOGISTIC, BOOSTING = "lstm", "logistic", "boosting"
+LSTM: Final = "lstm"
+LOGISTIC: Final = "logistic"
+BOOSTING: Final = "boosting"
 MEMBERS = (LSTM, LOGISTIC, BOOSTING)
 # Elements of windows whose features are held at once, 64 MB of float32.
 _ELEMENTS = 1 << 24

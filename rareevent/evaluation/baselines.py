@@ -70,6 +70,7 @@ def fit_baseline(
     positive = target[chosen] == 1
     weight = _row_weights(positive, class_weight)
     seen = windows.take(chosen)
+    model: Linear | Trees
     if name == "logistic":
         c = logistic_c(windows, target)
         model = Linear(*fit_logistic(last_row(seen), positive, weight, c))

@@ -92,4 +92,5 @@ def _maximise(scores: Float64, positive: Bool, share: float, prior: float) -> Fl
 def _softmax(at: Float64) -> Float64:
     # A weight of exactly 0 would have no logarithm.
     raised = np.exp(np.maximum(at - at.max(), -500.0))
-    return raised / raised.sum()
+    shares: Float64 = raised / raised.sum()
+    return shares

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from rareevent.evaluation.scored import Scored
-from rareevent.ingestion.frame import Bool, Clock, Events, Int64
+from rareevent.ingestion.frame import Bool, Clock, Events, Float64, Int64
 
 FEWEST_BLOCKS = 10
 ASSETS_AS_BLOCKS = 30
@@ -39,6 +39,11 @@ class Blocks:
     def enough(self) -> bool:
         """Whether there are so many that an interval means something."""
         return self.count >= FEWEST_BLOCKS
+
+
+def sum_by(block: Int64, value: np.ndarray, count: int) -> Float64:
+    """Sum of a value over the rows or events of each of so many blocks, float64 [count]."""
+    return np.asarray(np.bincount(block, value, minlength=count), np.float64)
 
 
 def make_blocks(

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
-from rareevent.evaluation.blocks import Blocks
+from rareevent.evaluation.blocks import Blocks, sum_by
 from rareevent.evaluation.catches import Judged, Judgement
 from rareevent.evaluation.metrics import rate_factors
 from rareevent.evaluation.rank_table import RankTable, rank_table, weighted_areas
 from rareevent.evaluation.scored import Scored
 from rareevent.ingestion.frame import Bool, Clock, Float64
 
+_Sum = TypeVar("_Sum", float, Float64)
 # Cells (draws x blocks, or draws x levels) held at once.
 _CELLS = 4_000_000
 
@@ -67,12 +69,12 @@ def shared_sums(scored: Scored, counted: Bool, blocks: Blocks) -> dict[str, Floa
 
 
 def _by_row(blocks: Blocks, value: np.ndarray) -> Float64:
-    return np.bincount(blocks.of_row, value, minlength=blocks.count)
+    return sum_by(blocks.of_row, value, blocks.count)
 
 
 def sum_by_event(blocks: Blocks, value: Float64, counted: Bool) -> Float64:
     """Sum of a value [k] over the counted events of each block, float64 [blocks]."""
-    return np.bincount(blocks.of_event[counted], value[counted], minlength=blocks.count)
+    return sum_by(blocks.of_event[counted], value[counted], blocks.count)
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ class Ratio:
     below: Float64
     scale: float | None = None
 
-    def of(self, above: Float64, below: Float64) -> Float64:
+    def of(self, above: _Sum, below: _Sum) -> _Sum:
         """The figure where the two sums are these; NaN where there is nothing to divide by."""
         with np.errstate(invalid="ignore", divide="ignore"):
             if self.scale is None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from rareevent.evaluation.unit_moves import FEWEST_EVENTS, Matches, UnitMoves, unit_moves
+from rareevent.ingestion.frame import Float64
 from rareevent.lstm.gate_statistics import (
     SUMMARISED,
     SWITCHES,
@@ -95,7 +96,7 @@ def _layer_json(number: int, layer: LayerStatistics) -> dict[str, Any]:
     return {"name": f"lstm_{number}", "windows": layer.windows, "units": units}
 
 
-def _of_unit(by_gate: Mapping[str, Sequence[float]], unit: int) -> dict[str, float]:
+def _of_unit(by_gate: Mapping[str, Float64], unit: int) -> dict[str, float]:
     return {name: float(by_gate[name][unit]) for name in SWITCHES}
 
 
@@ -103,9 +104,9 @@ def _moves_json(read: GateReading) -> dict[str, Any] | None:
     moves, matches = read.moves, read.matches
     if moves is None or matches is None:
         return None
-    known = moves.low is not None and moves.high is not None
+    low, high = moves.low, moves.high
     # Gates and states differ in scale, so the surest differences come first, not the largest.
-    width = moves.high - moves.low if known else np.ones(len(moves.difference))
+    width = np.ones(len(moves.difference)) if low is None or high is None else high - low
     sure = np.abs(moves.difference) / np.where(width > 0, width, np.inf)
     order = np.argsort(-sure, kind="stable")
     units = [
@@ -114,8 +115,8 @@ def _moves_json(read: GateReading) -> dict[str, Any] | None:
             "unit": read.names[at][1],
             "quantity": read.names[at][2],
             "difference": float(moves.difference[at]),
-            "low": float(moves.low[at]) if known else None,
-            "high": float(moves.high[at]) if known else None,
+            "low": None if low is None else float(low[at]),
+            "high": None if high is None else float(high[at]),
             "moved": bool(moves.moved[at]),
         }
         for at in order

@@ -64,8 +64,8 @@ def ratio_interval(ratio: Ratio, weights: np.ndarray, confidence: float) -> tupl
     """
     above, below = float(ratio.above.sum()), float(ratio.below.sum())
     if not above or not below:
-        limits = clopper_pearson(above, above + below, confidence)
-        return tuple(float(ratio.of(share, 1 - share)) for share in limits)
+        least, most = _binomial(above, above + below, confidence)
+        return float(ratio.of(least, 1 - least)), float(ratio.of(most, 1 - most))
     drawn_above, drawn_below = block_sums(weights, ratio.above, ratio.below)
     drawn = np.log((drawn_above + _HALF) / (drawn_below + _HALF))
     middle = np.log((above + _HALF) / (below + _HALF))
@@ -135,10 +135,12 @@ def clopper_pearson(caught: float, events: float, confidence: float) -> Interval
     >>> round(low, 3), round(high, 3)
     (0.0, 0.308)
     """
+    return _binomial(caught, events, confidence) if events else None
+
+
+def _binomial(caught: float, events: float, confidence: float) -> tuple[float, float]:
     from scipy.stats import beta
 
-    if not events:
-        return None
     tail = (1 - confidence) / 2
     low = beta.ppf(tail, caught, events - caught + 1) if caught else 0.0
     high = beta.ppf(1 - tail, caught + 1, events - caught) if caught < events else 1.0

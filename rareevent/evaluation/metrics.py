@@ -23,6 +23,10 @@ def ratio(part: float, whole: float) -> float | None:
     return float(part / whole) if whole else None
 
 
+def _count(which: Bool) -> int:
+    return int(np.count_nonzero(which))
+
+
 def row_metrics(scored: Scored) -> Metrics:
     """Row metrics over the rows that carry a label.
 
@@ -64,8 +68,8 @@ def threshold_metrics(scored: Scored, threshold: float) -> Metrics:
     """
     known = scored.target >= 0
     target, above = scored.target[known] == 1, scored.probability[known] >= threshold
-    sensitivity = ratio(np.count_nonzero(target & above), np.count_nonzero(target))
-    specificity = ratio(np.count_nonzero(~target & ~above), np.count_nonzero(~target))
+    sensitivity = ratio(_count(target & above), _count(target))
+    specificity = ratio(_count(~target & ~above), _count(~target))
     mean = balance = None
     if sensitivity is not None and specificity is not None:
         mean = (sensitivity * specificity) ** 0.5
@@ -120,15 +124,13 @@ def alarm_metrics(
         "false_alarms_per_event": ratio(false, events),
         **rates(false, len(scored), scored.assets_seen(), clock),
         **lead_times(judged.lead_time[judged.caught], clock),
-        "time_above_threshold": ratio(
-            np.count_nonzero(scored.probability >= threshold), len(scored)
-        ),
+        "time_above_threshold": ratio(_count(scored.probability >= threshold), len(scored)),
     }
 
 
 def lead_times(ticks: Int64, clock: Clock) -> Metrics:
     """Median and 10th percentile of the lead times of caught events."""
-    values = {"median": None, "p10": None}
+    values: Metrics = {"median": None, "p10": None}
     if len(ticks):
         values = {"median": float(np.median(ticks)), "p10": float(np.quantile(ticks, 0.1))}
     out: Metrics = {}

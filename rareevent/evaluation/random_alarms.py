@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rareevent.evaluation.blocks import Blocks
+from rareevent.evaluation.blocks import Blocks, sum_by
 from rareevent.evaluation.bootstrap import Tally, shared_sums, sum_by_event
 from rareevent.evaluation.metrics import Metrics, rate_factors, rates, ratio
 from rareevent.evaluation.scored import Scored
@@ -43,7 +43,7 @@ def random_alarms(scored: Scored, counted: Bool, clock: Clock) -> RandomAlarms:
     """
     positive = scored.target == 1
     too_late = scored.status == Status.TOO_LATE
-    share = ratio(np.count_nonzero(scored.alarm), len(scored)) or 0.0
+    share = ratio(int(np.count_nonzero(scored.alarm)), len(scored)) or 0.0
     wide = np.bincount(scored.event[positive], minlength=len(counted))
     chance = np.where(counted, _hit_chance(scored.alarm, wide), 0.0)
     false_alarms = np.where(positive | too_late, 0.0, share)
@@ -101,7 +101,7 @@ def random_tally(
         **shared,
         # Always saying the prevalence p errs by (1 - p)^2 on positives and by p^2 elsewhere.
         squared_error=hits * (1 - rate) ** 2 + (labelled - hits) * rate**2,
-        false_alarms=np.bincount(blocks.of_row, random.false_alarms, minlength=blocks.count),
+        false_alarms=sum_by(blocks.of_row, random.false_alarms, blocks.count),
         caught=sum_by_event(blocks, random.chance, counted),
         ranks=None,
         rate_factors=rate_factors(clock, blocks.assets),

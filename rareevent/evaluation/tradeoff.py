@@ -50,7 +50,8 @@ class Curve:
         """caught / (caught + false), float64 [m]; NaN where neither is."""
         total = self.caught + self.false_alarms
         out = np.full(len(total), np.nan)
-        return np.divide(self.caught, total, out=out, where=total > 0)
+        np.divide(self.caught, total, out=out, where=total > 0)
+        return out
 
     def rate(self, name: str) -> Float64:
         """False alarms per event or per time, float64 [m], by the metric's name.
@@ -151,9 +152,13 @@ def tradeoff_curve(
             np.count_nonzero(scored.probability >= threshold),
         )
     assets = scored.assets_seen()
+    alarms, caught, false, above = counts
     return Curve(
         thresholds,
-        *counts,
+        alarms,
+        caught,
+        false,
+        above,
         rows=len(scored),
         assets=assets,
         events=int(counted.sum()),

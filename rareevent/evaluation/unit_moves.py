@@ -149,7 +149,8 @@ def unit_moves(
 
 
 def _standard_error(by_event: Float64) -> Float64:
-    return by_event.std(axis=0, ddof=1) / np.sqrt(len(by_event))
+    error: Float64 = by_event.std(axis=0, ddof=1) / np.sqrt(len(by_event))
+    return error
 
 
 def _reach(by_event: Float64, mean: Float64, error: Float64, confidence: float, seed: int) -> float:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from rareevent.ingestion.frame import Float32
+from rareevent.ingestion.frame import Bool, Float32
 
 # Constants of SELU: Klambauer et al., Self-Normalizing Neural Networks (2017), section 2.
 _SELU_SCALE = np.float32(1.0507009873554805)
@@ -44,7 +44,7 @@ def slope(name: str, x: Float32) -> Float32:
 
 def sigmoid(x: Float32) -> Float32:
     """σ(x) = tanh(x / 2) / 2 + 1/2, which overflows nowhere."""
-    out = np.tanh(_HALF * x)
+    out: Float32 = np.tanh(_HALF * x)
     out *= _HALF
     out += _HALF
     return out
@@ -64,13 +64,14 @@ def _exponential_below(x: Float32, out: Float32, scale: np.float32, alpha: np.fl
 
 
 def _mish_slope(x: Float32) -> Float32:
-    shown = np.tanh(_softplus(x))
-    return shown + x * (_ONE - shown * shown) * sigmoid(x)
+    shown: Float32 = np.tanh(_softplus(x))
+    slope: Float32 = shown + np.multiply(x * (_ONE - shown * shown), sigmoid(x))
+    return slope
 
 
 def _silu_slope(x: Float32) -> Float32:
     gate = sigmoid(x)
-    return gate * (_ONE + x * (_ONE - gate))
+    return np.multiply(gate, _ONE + x * (_ONE - gate))
 
 
 def _sigmoid_slope(x: Float32) -> Float32:
@@ -98,7 +99,7 @@ _VALUES: dict[str, Callable[[Float32, Float32], object]] = {
     "linear": lambda x, out: np.copyto(out, x),
 }
 
-_SLOPES: dict[str, Callable[[Float32], Float32]] = {
+_SLOPES: dict[str, Callable[[Float32], Float32 | Bool]] = {
     "tanh": lambda x: _ONE - np.tanh(x) ** 2,
     "relu": lambda x: x > 0,
     "relu6": lambda x: (x > 0) & (x < _SIX),

@@ -130,11 +130,11 @@ def _gradients(network: Network, values: Float32, head: int) -> Float32:
         traces.append(below)
         flow = hidden
     back = _from_head(network, head, flow.shape)
-    for forward, *reverse in reversed(traces):
+    for forward, *backward in reversed(traces):
         split = forward.layer.units
         told = _run_back(forward, back[..., :split])
-        if reverse:
-            told += _run_back(reverse[0], back[::-1, :, split:])[::-1]
+        if backward:
+            told += _run_back(backward[0], back[::-1, :, split:])[::-1]
         back = told
     if network.projection is not None:
         back = back @ network.projection[0].T

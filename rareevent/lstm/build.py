@@ -131,7 +131,8 @@ def set_start(model: keras.Model, reads: Bool, skip: Float32 | None, bias: Float
     """
     named = {layer.name: layer for layer in model.layers}
     for entry, initializer in zip(entry_kernels(model), _entry_initializers(model), strict=True):
-        grow = _growth(initializer, *entry.shape, int(reads.sum()))
+        channels, columns = entry.shape
+        grow = _growth(initializer, channels, columns, int(reads.sum()))
         entry.assign(entry.numpy() * (reads[:, None] * grow).astype(np.float32))
     if skip is not None:
         named["skip"].set_weights([skip])
@@ -166,7 +167,8 @@ def network_from_keras(model: keras.Model) -> Network:
 def _layers_from_keras(named: dict[str, keras.Layer], name: str) -> tuple[LSTMLayer, ...]:
     layers: list[LSTMLayer] = []
     while lstm := named.get(name.format(len(layers) + 1)):
-        layers.append(LSTMLayer(*lstm.get_weights(), lstm.activation.__name__))
+        kernel, recurrent, bias = lstm.get_weights()
+        layers.append(LSTMLayer(kernel, recurrent, bias, lstm.activation.__name__))
     return tuple(layers)
 
 

@@ -35,10 +35,11 @@ import numpy as np
 
 from rareevent.errors import ModelError
 from rareevent.ingestion.frame import Float32
+from rareevent.lstm.activations import ACTIVATIONS
 from rareevent.lstm.blocks import WINDOWS_PER_BLOCK, blocks
 from rareevent.lstm.both_ways import BothWays
 from rareevent.lstm.loop import Loop
-from rareevent.lstm.network import ACTIVATIONS, LSTMLayer, Network, layer_parameters
+from rareevent.lstm.network import LSTMLayer, Network, layer_parameters
 from rareevent.lstm.threads import one_blas_thread, share_out
 from rareevent.windowing.temporalize import Windows
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -21,13 +22,21 @@ def fused_lstm_layer() -> type[keras.layers.LSTM]:
     form `BlockLSTMV2` has Keras' gate order, but TensorFlow gives it the gradient of the older
     order, which is wrong for it.
     """
-    tf, keras = import_keras()
+    import_keras()
+    import keras
+    import tensorflow as tf
 
     class FusedLSTM(keras.layers.LSTM):
         """Same weights and same results as `keras.layers.LSTM`, sooner; no dropout inside."""
 
-        def inner_loop(self, sequences, initial_state, mask, training=False):
-            def ordered(weights):
+        def inner_loop(
+            self,
+            sequences: tf.Tensor,
+            initial_state: Sequence[tf.Tensor],
+            mask: tf.Tensor | None,
+            training: bool = False,
+        ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+            def ordered(weights: tf.Tensor) -> tf.Tensor:
                 i, f, c, o = tf.split(weights, 4, axis=-1)
                 return tf.concat([i, c, f, o], axis=-1)
 

@@ -16,6 +16,8 @@ from rareevent.lstm.network import LSTMLayer, Network
 # its operands first; it takes them up to a million multiplications.
 _SMALL_PRODUCT = 900_000
 _FEWEST_COLUMNS = 256
+# What the head has summed up before it read a step.
+_NOTHING = np.zeros((), np.float32)
 
 
 class Buffers:
@@ -94,11 +96,11 @@ class Head:
         kernel = network.head_kernel.reshape(steps, outputs, network.heads)
         self._kernels = [np.ascontiguousarray(part.T) for part in kernel]
         self._bias = network.head_bias[:, None]
-        self._total: Float32 | None = None
+        self._total = _NOTHING
 
     def begin(self) -> None:
         """Forget what was read before."""
-        self._total = None
+        self._total = _NOTHING
 
     def read(self, step: int, last: int, part: slice, hidden: Float32) -> None:
         """Add what the head makes of some of the last layer's outputs at a step.
@@ -114,7 +116,7 @@ class Head:
         if not everywhere and step != last:
             return
         share = self._kernels[step if everywhere else 0][:, part] @ hidden
-        self._total = share if self._total is None else self._total + share
+        self._total = self._total + share
 
     def logits(self, block: Block, skip: Float32 | None) -> Float32:
         """Logits float32 [windows, heads]."""

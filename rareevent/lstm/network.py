@@ -34,7 +34,7 @@ class LSTMLayer:
     @property
     def units(self) -> int:
         """Cells in the layer, m."""
-        return self.recurrent.shape[0]
+        return len(self.recurrent)
 
 
 @dataclass(frozen=True)
@@ -65,12 +65,12 @@ class Network:
     def channels(self) -> int:
         """Columns of the row matrix that the network reads, c."""
         first = self.layers[0].kernel if self.projection is None else self.projection[0]
-        return first.shape[0]
+        return len(first)
 
     @property
     def heads(self) -> int:
         """Logits per window, H."""
-        return self.head_bias.shape[0]
+        return len(self.head_bias)
 
     @property
     def outputs(self) -> tuple[int, ...]:
@@ -81,7 +81,7 @@ class Network:
     @property
     def head_steps(self) -> int:
         """Steps of a window that the head reads: 1, or the lookback it was trained with."""
-        return self.head_kernel.shape[0] // self.outputs[-1]
+        return len(self.head_kernel) // self.outputs[-1]
 
     def to_arrays(self) -> dict[str, Float32]:
         """The weights by name, for `numpy.savez`; `from_arrays` takes them back."""
@@ -155,8 +155,8 @@ def _pop_layers(arrays: dict[str, Float32], ending: str, activation: str) -> tup
     layers: list[LSTMLayer] = []
     while f"lstm_{len(layers) + 1}{ending}.kernel" in arrays:
         name = f"lstm_{len(layers) + 1}{ending}"
-        parts = (_pop(arrays, f"{name}.{part}") for part in ("kernel", "recurrent", "bias"))
-        layers.append(LSTMLayer(*parts, activation))
+        kernel, recurrent = _pop(arrays, f"{name}.kernel"), _pop(arrays, f"{name}.recurrent")
+        layers.append(LSTMLayer(kernel, recurrent, _pop(arrays, f"{name}.bias"), activation))
     return tuple(layers)
 
 

@@ -19,21 +19,22 @@ class _SingleThread:
         self._controller = ThreadpoolController()
         self._lock = threading.Lock()
         self._inside = 0
-        self._limit = None
+        self._restore: Callable[[], None] | None = None
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
         with self._lock:
             if self._inside == 0:
-                self._limit = self._controller.limit(limits=1, user_api="blas")
+                limit = self._controller.limit(limits=1, user_api="blas")
+                self._restore = limit.restore_original_limits
             self._inside += 1
         try:
             yield
         finally:
             with self._lock:
                 self._inside -= 1
-                if self._inside == 0:
-                    self._limit.restore_original_limits()
+                if self._inside == 0 and self._restore is not None:
+                    self._restore()
 
 
 @lru_cache(maxsize=1)

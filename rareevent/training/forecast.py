@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rareevent.config import ChannelsStage, ModelStage, SurpriseStage
-from rareevent.errors import DataError, TrainingError
+from rareevent.errors import ConfigError, DataError, TrainingError
 from rareevent.forecast.encoder import (
     SurpriseEncoder,
     forecast_inputs,
@@ -24,6 +25,10 @@ from rareevent.training.fit import only_needed_rows
 from rareevent.windowing.encode import RowEncoder, fit_encoder
 from rareevent.windowing.scale import Scaler, fit_scaler
 from rareevent.windowing.temporalize import Windows
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
 
 BATCH = 256
 LEARNING_RATE, CLIPNORM = 1e-2, 1.0
@@ -81,14 +86,18 @@ def fit_surprise(
 
     Raises
     ------
+    ConfigError
+        When the stage asks for no surprise.
     DataError
         When no sensor is numeric, or no normal row has a row before it.
     TrainingError
         When the loss is no longer finite.
     """
+    settings = stage.surprise
+    if settings is None:
+        raise ConfigError("channels.surprise: is false; there is no forecast to learn")
     if not base.sensors:
         raise DataError("channels.surprise: no column is numeric; set it to false")
-    settings = stage.surprise
     changes = fit_encoder(frame, training_rows, _as_changes(stage))
     rows = forecast_rows(frame, base, changes, settings.lookback).of(normal & training_rows)
     if not len(rows.windows):
@@ -184,10 +193,10 @@ class _Trainer:
         self._compiled = tf.function(self._step, input_signature=signature, autograph=False)
 
     @property
-    def _variables(self) -> list:
+    def _variables(self) -> list[tf.Variable]:
         return [*self._model.trainable_variables, self._own]
 
-    def _build(self, seed: int):
+    def _build(self, seed: int) -> keras.Model:
         shape = self._shape
         return build_stacked_lstm(
             shape.lookback,
@@ -222,7 +231,15 @@ class _Trainer:
         """What was learned, as plain arrays."""
         return Forecaster(network_from_keras(self._model), self._own.numpy(), self._shape.lookback)
 
-    def _step(self, rows, starts, ends, target, known, batch):
+    def _step(
+        self,
+        rows: tf.Tensor,
+        starts: tf.Tensor,
+        ends: tf.Tensor,
+        target: tf.Tensor,
+        known: tf.Tensor,
+        batch: tf.Tensor,
+    ) -> tf.Tensor:
         import tensorflow as tf
 
         shape = self._shape

@@ -7,6 +7,7 @@ measured to show (docs/inside.md has both), because a finding that cries wolf is
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -116,7 +117,7 @@ class EpochHealth:
                 name: {key: _plain(value) for key, value in asdict(layer).items()}
                 for name, layer in self.layers.items()
             },
-            "largest_step": _plain(np.max(self.step_norms, initial=0.0)),
+            "largest_step": _plain(float(np.max(self.step_norms, initial=0.0))),
             "input_gradient": None if probed is None else [_plain(value) for value in probed],
             "reach": self.reach,
         }
@@ -229,7 +230,7 @@ def _starved(history: Sequence[EpochHealth]) -> Finding | None:
 
 
 def _per_weight(layer: LayerHealth) -> float:
-    return layer.gradient_norm / max(layer.parameters, 1) ** 0.5
+    return layer.gradient_norm / math.sqrt(max(layer.parameters, 1))
 
 
 def _vanished(history: Sequence[EpochHealth]) -> Finding | None:
@@ -237,10 +238,10 @@ def _vanished(history: Sequence[EpochHealth]) -> Finding | None:
     if later and _is_dead(later[-1]):
         words = f"no gradient reaches the recurrence at any step (epoch {later[-1].epoch})"
         return Finding(VANISHED, later[-1].epoch, words, _REVIVE)
-    probed = [seen for seen in later if seen.input_gradient is not None]
+    probed = [(seen, seen.input_gradient) for seen in later if seen.input_gradient is not None]
     if not probed:
         return None
-    seen, lookback = probed[-1], len(probed[-1].input_gradient)
+    seen, lookback = probed[-1][0], len(probed[-1][1])
     if seen.reach == lookback:
         return None
     words = f"of {lookback} steps the newest {seen.reach} are learned from: beyond step"

@@ -44,7 +44,8 @@ def logistic_c(windows: Windows, target: Int8) -> float:
     1.0
     """
     per_event = int(np.sum(target == 1)) / max(events_among(windows, target), 1)
-    return PRIOR_VARIANCE / (windows.rows.shape[1] * max(per_event, 1.0))
+    channels: int = windows.rows.shape[1]
+    return PRIOR_VARIANCE / (channels * max(per_event, 1.0))
 
 
 def fit_logistic(rows: Float32, positive: Bool, weight: Float64, c: float) -> tuple[Float64, float]:

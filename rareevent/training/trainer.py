@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,7 +51,8 @@ class EpochSteps:
     @property
     def step_norms(self) -> Float32:
         """Norm of all gradients together at each step, float32 [steps]."""
-        return np.linalg.norm(self.norms, axis=1)
+        norms: Float32 = np.linalg.norm(self.norms, axis=1)
+        return norms
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,10 @@ class Trainer:
     """
 
     def __init__(self, shape: Shape) -> None:
-        tf, keras = import_keras()
+        import_keras()
+        import keras
+        import tensorflow as tf
+
         self._shape = shape
         loop = training_loop(shape.lookback, shape.model)
         self.model: keras.Model = build_stacked_lstm(
@@ -107,9 +110,9 @@ class Trainer:
         self._optimizer = keras.optimizers.Adam(clipnorm=shape.clipnorm)
         self._optimizer.build(self.model.trainable_variables)
         self._untouched = [variable.numpy() for variable in self._optimizer.variables]
-        signature = self._signature(tf)
+        signature = self._signature()
         self._compiled = tf.function(self._step, input_signature=signature)
-        self._split = _linear_part_apart(self.model, keras)
+        self._split = _linear_part_apart(self.model)
         self._probe = tf.function(self._input_gradients, input_signature=signature)
         self._data: tuple[tf.Tensor, ...] = ()
 
@@ -163,13 +166,16 @@ class Trainer:
         """
         import tensorflow as tf
 
-        return self._probe(*self._data, tf.constant(batch)).numpy()
+        norms: Float32 = self._probe(*self._data, tf.constant(batch)).numpy()
+        return norms
 
     def weights(self) -> list[list[Float32]]:
         """Copies of the learned weights of each of `layers`."""
         return [[variable.numpy() for variable in layer] for layer in self._variables]
 
-    def _signature(self, tf) -> list[tf.TensorSpec]:
+    def _signature(self) -> list[tf.TensorSpec]:
+        import tensorflow as tf
+
         channels, heads = self._shape.channels, self._shape.heads
         return [
             tf.TensorSpec([None, channels], tf.float32),
@@ -181,14 +187,25 @@ class Trainer:
             tf.TensorSpec([None], tf.int64),
         ]
 
-    def _gather(self, rows, starts, ends, batch):
+    def _gather(
+        self, rows: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor, batch: tf.Tensor
+    ) -> tf.Tensor:
         import tensorflow as tf
 
         back = tf.range(1 - self._shape.lookback, 1, dtype=tf.int64)
         start, end = tf.gather(starts, batch), tf.gather(ends, batch)
         return tf.gather(rows, tf.maximum(start[:, None], end[:, None] + back))
 
-    def _step(self, rows, starts, ends, targets, class_weights, reads, batch):
+    def _step(
+        self,
+        rows: tf.Tensor,
+        starts: tf.Tensor,
+        ends: tf.Tensor,
+        targets: tf.Tensor,
+        class_weights: tf.Tensor,
+        reads: tf.Tensor,
+        batch: tf.Tensor,
+    ) -> tf.Tensor:
         import tensorflow as tf
 
         windows = self._gather(rows, starts, ends, batch)
@@ -213,11 +230,20 @@ class Trainer:
         self._optimizer.apply(gradients, variables)
         return tf.stack([loss, *halves])
 
-    def _loss(self, targets, logits, class_weights):
+    def _loss(self, targets: tf.Tensor, logits: tf.Tensor, class_weights: tf.Tensor) -> tf.Tensor:
         types = len(self._shape.model.type_names)
         return weighted_loss(targets, logits, class_weights, self._shape.focal_gamma, types)
 
-    def _input_gradients(self, rows, starts, ends, targets, class_weights, reads, batch):
+    def _input_gradients(
+        self,
+        rows: tf.Tensor,
+        starts: tf.Tensor,
+        ends: tf.Tensor,
+        targets: tf.Tensor,
+        class_weights: tf.Tensor,
+        reads: tf.Tensor,
+        batch: tf.Tensor,
+    ) -> tf.Tensor:
         import tensorflow as tf
 
         windows = self._gather(rows, starts, ends, batch)
@@ -232,8 +258,10 @@ class Trainer:
         return tf.sqrt(tf.reduce_mean(tf.reduce_sum(own**2, axis=2), axis=0))
 
 
-def _linear_part_apart(model: keras.Model, keras: ModuleType) -> keras.Model:
+def _linear_part_apart(model: keras.Model) -> keras.Model:
     """The same layers with the recurrence's logits and, where there is one, the skip's apart."""
+    import keras
+
     named = {layer.name: layer for layer in model.layers}
     if "skip" not in named:
         return keras.Model(model.inputs, [model.output])

@@ -28,11 +28,15 @@ from rareevent.ingestion.files import find_files
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from sqlalchemy import Engine, Select
+    from sqlalchemy import Engine, Select, TextClause
 
 _PAGE_ROWS = 50_000
 _URL = re.compile(r"^[A-Za-z][A-Za-z0-9_]*(\+[A-Za-z0-9_]+)?://")
-_PASSWORD = re.compile(r"(://[^:/@]*:)([^@]*)@")
+# The user's part of a URL, up to its last "@"; and settings behind the "?" that drivers know.
+_PASSWORDS = (
+    re.compile(r"(://[^:/@]*:)(.*)(?=@)"),
+    re.compile(r"([?&][^=&]*(?:password|passwd|pwd|secret|token)[^=&]*=)([^&]*)", re.IGNORECASE),
+)
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _QUERY = re.compile(r"^\s*(select|with|values|table)\b", re.IGNORECASE)
 
@@ -113,7 +117,17 @@ def absolute_source(source: str) -> str:
 
 def shown_url(url: str) -> str:
     """A URL for messages: without the password."""
-    return _PASSWORD.sub(r"\1***@", url)
+    for password in _PASSWORDS:
+        url = password.sub(r"\1***", url)
+    return url
+
+
+def query_rows(query: str) -> TextClause:
+    """A query as it stands, whatever colons it has and whatever it ends with."""
+    from sqlalchemy import text
+
+    # SQLAlchemy takes ":name" for a parameter. What follows a comment must begin a new line.
+    return text(re.sub(r"(?<![:\\]):(?=\w)", r"\\:", query.rstrip("; \n")) + "\n")
 
 
 def connect(url: str, key: str) -> Engine:
@@ -129,8 +143,8 @@ def connect(url: str, key: str) -> Engine:
     from sqlalchemy.exc import ArgumentError, NoSuchModuleError
     from sqlalchemy.pool import NullPool
 
-    password = _PASSWORD.search(url)
-    if password and not _VARIABLE.fullmatch(password[2]):
+    found = [password.search(url) for password in _PASSWORDS]
+    if any(password and not _VARIABLE.fullmatch(password[2]) for password in found):
         raise ConfigError(
             f"{key}: {shown_url(url)}: a password in clear would be kept with every run; write"
             " ${NAME} in its place and set that variable, or use the database's own ways"
@@ -143,8 +157,12 @@ def connect(url: str, key: str) -> Engine:
     try:
         # Nobody waits here for connections, and a job that was forked shares none.
         return create_engine(filled, poolclass=NullPool)
-    except (ArgumentError, NoSuchModuleError) as error:
+    except (ArgumentError, NoSuchModuleError, ValueError) as error:
         raise ConfigError(f"{key}: {shown_url(url)}: {one_line(error)}") from None
+    except ImportError as error:
+        raise ConfigError(
+            f"{key}: {shown_url(url)}: the driver of this database is not installed: {error}"
+        ) from None
 
 
 def _quoted(text: str) -> str:
@@ -215,10 +233,10 @@ def _pages(source: SqlSource, key: str, order_by: Sequence[str]) -> Iterator[pa.
 
 
 def _statement(source: SqlSource, engine: Engine, order_by: Sequence[str]) -> Select[Any]:
-    from sqlalchemy import column, inspect, literal_column, select, table, text
+    from sqlalchemy import column, inspect, literal_column, select, table
 
     if source.is_query:
-        rows: Any = text(source.what.rstrip("; \n")).columns().subquery("rows")
+        rows: Any = query_rows(source.what).columns().subquery("rows")
         return select(literal_column("*")).select_from(rows).order_by(*map(column, order_by))
     schema, _, name = source.what.rpartition(".")
     look = inspect(engine)
@@ -238,7 +256,11 @@ def page_column(values: Sequence[Any]) -> pa.Array:
     if any(isinstance(value, Decimal) for value in values):
         return pa.array([None if v is None else float(v) for v in values], pa.float64())
     try:
-        return pa.array(values)
+        column = pa.array(values)
     except (pa.ArrowInvalid, pa.ArrowTypeError):
-        # Databases without strict types mix them; as text, ingestion tells what is a number.
+        column = None
+    # Databases without strict types mix them; as text, ingestion tells what is a number. Text is
+    # also what ingestion takes of types of Arrow's own extensions, such as UUIDs.
+    if column is None or isinstance(column.type, pa.BaseExtensionType):
         return pa.array([None if v is None else str(v) for v in values], pa.string())
+    return column

@@ -114,7 +114,7 @@ def plan_score(
     """
     bundle = load_bundle(resolve_model(model, home).folder)
     if is_sql(source) or is_sql(str(output)):
-        from rareevent.scoring.sql_job import plan_tables
+        from rareevent.scoring.sql_plan import plan_tables
 
         return plan_tables(bundle, source, str(output), options)
     return plan_files(bundle, source, output, options)

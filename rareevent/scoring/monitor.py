@@ -35,20 +35,18 @@ def write_counts(connection: sqlite3.Connection, slots: Mapping[int, Int64]) -> 
     """
     for slot, counts in slots.items():
         row = connection.execute("SELECT counts FROM monitored WHERE slot = ?", (slot,)).fetchone()
-        total = counts if row is None else counts + _unpack(row[0])
-        packed = zlib.compress(np.ascontiguousarray(total, np.int64).tobytes(), 1)
-        connection.execute("INSERT OR REPLACE INTO monitored VALUES (?, ?)", (slot, packed))
+        total = counts if row is None else counts + unpack_counts(row[0])
+        row = (slot, pack_counts(total))
+        connection.execute("INSERT OR REPLACE INTO monitored VALUES (?, ?)", row)
+    (newest,) = connection.execute("SELECT max(slot) FROM monitored").fetchone()
     if slots:
-        connection.execute(
-            "DELETE FROM monitored WHERE slot <= (SELECT max(slot) FROM monitored) - ?",
-            (_WINDOWS_KEPT * SLOTS,),
-        )
+        connection.execute("DELETE FROM monitored WHERE slot <= ?", (oldest_kept(newest),))
 
 
 def read_counts(store: Store) -> dict[int, Int64]:
     """All counts that are kept, slot -> int64 [places]."""
     rows = store.connection.execute("SELECT slot, counts FROM monitored ORDER BY slot")
-    return {slot: _unpack(counts) for slot, counts in rows}
+    return {slot: unpack_counts(counts) for slot, counts in rows}
 
 
 def judge_job(
@@ -78,5 +76,16 @@ def judge_job(
     return judge(reference, bundle.config.monitor, kept, (first, last), days)
 
 
-def _unpack(packed: bytes) -> Int64:
+def oldest_kept(newest: int) -> int:
+    """The slot up to which counts are dropped, given the newest one."""
+    return newest - _WINDOWS_KEPT * SLOTS
+
+
+def pack_counts(counts: Int64) -> bytes:
+    """Counts as a database keeps them."""
+    return zlib.compress(np.ascontiguousarray(counts, np.int64).tobytes(), 1)
+
+
+def unpack_counts(packed: bytes) -> Int64:
+    """What `pack_counts` packed."""
     return np.frombuffer(zlib.decompress(packed), np.int64)

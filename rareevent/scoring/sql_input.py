@@ -19,7 +19,7 @@ from rareevent.config import Ingest
 from rareevent.errors import DataError
 from rareevent.ingestion.frame import Clock
 from rareevent.ingestion.roles import Roles
-from rareevent.ingestion.sql import SqlSource, connect, one_line, page_column
+from rareevent.ingestion.sql import SqlSource, connect, one_line, page_column, query_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -130,11 +130,11 @@ def _unreadable(source: SqlSource, error: Exception) -> DataError:
 
 
 def _rows(source: SqlSource, names: Sequence[str]) -> FromClause:
-    from sqlalchemy import column, table, text
+    from sqlalchemy import column, table
 
     columns = [column(name) for name in names]
     if source.is_query:
-        return text(source.what.rstrip("; \n")).columns(*columns).subquery("rows")
+        return query_rows(source.what).columns(*columns).subquery("rows")
     schema, _, name = source.what.rpartition(".")
     return table(name, *columns, schema=schema or None)
 

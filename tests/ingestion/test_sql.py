@@ -3,6 +3,7 @@
 import os
 import re
 import sqlite3
+import uuid
 
 import numpy as np
 import pandas as pd
@@ -147,3 +148,46 @@ def test_postgresql_reads_as_the_file_does(from_file, tmp_path_factory):
         frame, _ = ingest(stage(f"{url}#readings", f"{url}#public.events"))
         engine.dispose()
     same_frame(frame, from_file)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://plant:se@cret@host/db", "postgresql://plant:***@host/db"),
+        ("postgresql://host/db?user=p&password=secret", "postgresql://host/db?user=p&password=***"),
+        (
+            "postgresql://u@host/db?sslpassword=secret&x=1",
+            "postgresql://u@host/db?sslpassword=***&x=1",
+        ),
+    ],
+)
+def test_a_password_is_refused_and_hidden_wherever_it_stands_in_a_url(url, shown):
+    assert shown_url(url) == shown
+    with pytest.raises(ConfigError, match=re.escape(f"{shown}: a password in clear")):
+        connect(url, "input")
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        (
+            "mysql://host/db",
+            "the driver of this database is not installed: No module named",
+        ),
+        ("postgresql+psycopg://host:port/db", "invalid literal for int"),
+    ],
+)
+def test_a_url_that_cannot_be_used_is_a_configuration_error(url, said):
+    with pytest.raises(ConfigError, match=said):
+        connect(url, "input")
+
+
+def test_a_query_may_hold_colons_and_end_in_a_comment(database):
+    query = "select * from readings where ' :flow' = ' :flow' and grade <> 'x:y' -- all of them"
+    with source_files(f"{database}#{query}", "input") as files:
+        assert sum(len(pd.read_parquet(path)) for path in files) == ROWS
+
+
+def test_identifiers_of_a_type_of_their_own_are_read_as_text():
+    names = [uuid.UUID(int=1), None]
+    assert sql_module.page_column(names).to_pylist() == [str(names[0]), None]

@@ -1,16 +1,20 @@
 """Rows from a database, scores into one: what files give, once each, whatever kills the job."""
 
+import numpy as np
 import pandas as pd
 import pytest
+from sqlalchemy import inspect, text
 
 from rareevent.bundle import load_bundle, save_bundle
-from rareevent.errors import ConfigError, DataError, LockedError, OutputError
+from rareevent.errors import ConfigError, DataError, LockedError, ModelError, OutputError
 from rareevent.ingestion.sql import connect, parse_sql
-from rareevent.scoring import sql_job
+from rareevent.scoring import sql_plan
 from rareevent.scoring.job import ScoreOptions, score_files
-from rareevent.scoring.sql_job import plan_tables, score_from_table, score_to_tables
+from rareevent.scoring.sql_job import score_from_table, score_to_tables
 from rareevent.scoring.sql_output import open_tables
+from rareevent.scoring.sql_plan import model_key, plan_tables
 from tests.postgres import server
+from tests.scoring.drifting import minutes, monitored_bundle
 from tests.scoring.fleets import fleet_bundle, fleet_events, fleet_rows
 from tests.scoring.outputs import finish, scored, start
 
@@ -30,7 +34,7 @@ def plant(tmp_path):
 
 @pytest.fixture(autouse=True)
 def small_pages(monkeypatch):
-    monkeypatch.setattr(sql_job, "_rows_of", lambda reader, marks: 37)
+    monkeypatch.setattr(sql_plan, "_rows_of", lambda reader, marks: 37)
 
 
 def put(url, table, name="readings"):
@@ -81,7 +85,7 @@ def test_a_table_scores_as_the_file_with_its_rows_does(bundle, plant, tmp_path):
     assert (done.rows_read, done.rows_scored) == (len(rows), len(files[0]))
     assert len(done.files) > 3
     assert done.output == f"{plant}#scores"
-    assert set(get(plant, drop=())["model"]) == {sql_job.model_key(bundle, "")}
+    assert set(get(plant, drop=())["model"]) == {model_key(bundle, "")}
 
 
 def test_later_jobs_read_what_is_new_and_running_twice_changes_nothing(bundle, plant, tmp_path):
@@ -163,7 +167,80 @@ def test_a_plan_says_what_would_be_read_and_scores_nothing(bundle, plant):
     plan = plan_tables(bundle, f"{plant}#readings", f"{plant}#scores")
     assert [(f["rows"], f["grew"]) for f in plan["files"]] == [(len(fleet_rows(4)), False)]
     assert plan["files"][0]["first"].startswith("2024-03-01 00:00")
-    assert get(plant).empty
+    assert tables_of(plant) == ["readings"]
+    score_to_tables(bundle, f"{plant}#readings", f"{plant}#scores")
+    assert plan_tables(bundle, f"{plant}#readings", f"{plant}#scores")["files"][0]["grew"]
+
+
+def tables_of(url):
+    engine = connect(url, "output")
+    names = inspect(engine).get_table_names()
+    engine.dispose()
+    return names
+
+
+def test_drift_is_judged_by_the_whole_window_behind_a_job_whatever_jobs_brought_its_rows(plant):
+    bundle, table = monitored_bundle(alarm_rate=None), minutes(3000, 70)
+    verdicts = []
+    for low in range(0, 70, 10):
+        put(plant, table[low : low + 10])
+        done = score_to_tables(bundle, f"{plant}#readings", f"{plant}#scores")
+        verdicts.append(done.drift.verdict)
+    assert verdicts == [*["not_judged"] * 5, "quiet", "quiet"]
+
+    put(plant, minutes(3070, 60, s1=lambda s: s + 8))
+    found = score_to_tables(bundle, f"{plant}#readings", f"{plant}#scores").drift
+    assert found.findings[0].column == "s1"
+    again = ScoreOptions(reprocess=True)
+    anew = score_to_tables(bundle, f"{plant}#readings", f"{plant}#scores", options=again).drift
+    assert anew.columns == found.columns
+
+
+def test_where_time_is_an_age_the_counts_of_pages_are_kept_in_their_order(plant):
+    from rareevent.scoring.monitor import oldest_kept
+
+    bundle = fleet_bundle()
+    with open_tables(parse_sql(f"{plant}#scores", "o"), bundle, "m") as tables:
+        for number in (1, 2, 3):
+            with tables.transaction() as link:
+                assert tables.next_slot(link) == number
+                tables.write_counts(link, {number: np.array([number, 0])})
+        with tables.transaction() as link:
+            tables.write_counts(link, {2: np.array([5, 1]), 2 - oldest_kept(0): np.array([9, 9])})
+        kept = tables.read_counts()
+    # Slot 2 is as far behind the newest as counts are kept, so it went with the first one.
+    assert {slot: counts.tolist() for slot, counts in kept.items()} == {
+        3: [3, 0],
+        2 - oldest_kept(0): [9, 9],
+    }
+
+
+def test_rows_without_a_time_are_rejected_even_where_a_page_holds_no_others(
+    bundle, plant, tmp_path
+):
+    put(plant, fleet_rows(4).head(5).assign(when=None))
+    for act, output in ((score_to_tables, f"{plant}#scores"), (score_from_table, tmp_path / "o")):
+        done = act(bundle, f"{plant}#readings", output)
+        assert (done.not_scored, done.rows_rejected) == ({"unreadable_time": 5}, 5)
+
+
+def test_a_version_of_another_registry_with_the_same_name_is_refused(bundle, plant):
+    put(plant, fleet_rows(4))
+    given, known_as = (f"{plant}#readings", f"{plant}#scores"), {"model": "models:/fleet/1"}
+    score_to_tables(bundle, *given, options=ScoreOptions(**known_as))
+    other, held = fleet_bundle(lookback=5), get(plant)
+    for act in (score_to_tables, plan_tables):
+        with pytest.raises(ModelError, match="models:/fleet/1 is the name of another bundle there"):
+            act(other, *given, options=ScoreOptions(**known_as))
+    pd.testing.assert_frame_equal(get(plant), held)
+    anew = score_to_tables(other, *given, options=ScoreOptions(**known_as, reprocess=True))
+    assert anew.rows_scored == len(held)
+
+
+def test_a_database_in_memory_is_no_output(bundle, plant):
+    put(plant, fleet_rows(4))
+    with pytest.raises(ConfigError, match="a database in memory would be gone with the job"):
+        score_to_tables(bundle, f"{plant}#readings", "sqlite://#scores")
 
 
 def test_what_cannot_be_done_is_said_in_one_line(bundle, plant, tmp_path):
@@ -185,7 +262,7 @@ def test_what_cannot_be_done_is_said_in_one_line(bundle, plant, tmp_path):
 KILLED = """
 import os, signal, sys
 from rareevent.bundle import load_bundle
-from rareevent.scoring import sql_job, sql_output
+from rareevent.scoring import sql_job, sql_plan, sql_tables
 bundle, source, output, moment = sys.argv[1:]
 left = [int(moment)]
 def deadly(real):
@@ -195,9 +272,9 @@ def deadly(real):
         left[0] -= 1
         return real(*arguments, **named)
     return call
-sql_job._rows_of = lambda reader, marks: 37
+sql_plan._rows_of = lambda reader, marks: 37
 sql_job.upsert = deadly(sql_job.upsert)
-sql_output.upsert = deadly(sql_output.upsert)
+sql_tables.upsert = deadly(sql_tables.upsert)
 sql_job.score_to_tables(load_bundle(bundle), source, output)
 """
 
@@ -237,11 +314,35 @@ def test_postgresql_reads_writes_goes_on_and_survives_kills(bundle, tmp_path, tm
         assert_as_files(url, by_files(bundle, rows, tmp_path / "files"))
         pd.testing.assert_frame_equal(get(url, drop=()), held)
         target = parse_sql(f"{url}#scores", "--output")
-        with open_tables(target, bundle, "m"), pytest.raises(LockedError, match="another job"):
-            score_to_tables(bundle, f"{url}#readings", f"{url}#scores")
+        # However the table is named, it is the same one.
+        for name in ("scores", "public.scores"):
+            with open_tables(target, bundle, "m"), pytest.raises(LockedError, match="another job"):
+                score_to_tables(bundle, f"{url}#readings", f"{url}#{name}")
     # The server compared exactly: no row was read twice.
     assert done.rows_read == done.rows_scored == int((rows["when"] >= HALF).sum())
     assert again.rows_read == 0
+
+
+def test_a_job_whose_connection_is_lost_ends_and_the_next_one_goes_on(bundle, tmp_path_factory):
+    rows, folder = fleet_rows(9), tmp_path_factory.mktemp("server")
+    with server(folder) as url:
+        put(url, rows)
+        engine = connect(url, "input")
+        kill = (
+            "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid()"
+        )
+
+        def lose(_done):
+            with engine.connect() as link:
+                link.execute(text(f"{kill} and datname = current_database()"))
+
+        # With its connection goes its lock; had it opened another one, two jobs could write.
+        with pytest.raises(OutputError, match=r"#scores: cannot be used: "):
+            score_to_tables(bundle, f"{url}#readings", f"{url}#scores", watch=lose)
+        assert get(url).empty
+        score_to_tables(bundle, f"{url}#readings", f"{url}#scores")
+        assert_as_files(url, by_files(bundle, rows, folder / "files"))
+        engine.dispose()
 
 
 def test_ages_and_numbers_are_compared_as_they_are(plant, tmp_path):

@@ -120,8 +120,8 @@ def alarm_reference(clock: Clock, time: Int64, alarm: Bool, window: int) -> dict
     return found
 
 
-def population_stability(expected: Int64, found: Int64) -> float:
-    """Population stability index of two counts over the same bins, int64 [b] each.
+def population_stability(expected: Int64, found: Int64 | Float64) -> float:
+    """Population stability index of two counts over the same bins, [b] each.
 
     The sum over bins of (f - e) ln(f / e), with e and f the shares of a bin; half a reading is
     added to each bin, so that an empty one counts as rare and not as impossible.

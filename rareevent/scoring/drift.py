@@ -14,6 +14,8 @@ from rareevent.scoring.drift_counts import ColumnReference, Reference
 
 # Below these marks nothing is drift, however quiet training was: an index of .25 is a large shift.
 _PSI, _MISSING, _OUTSIDE = 0.25, 0.05, 0.05
+# A learned limit that not even nine of ten readings in one place would reach can hardly be passed.
+_NEARLY_ALL = 0.9
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,8 @@ class ColumnDrift:
     psi : population stability index
     missing : share of rows
     outside : share of readings outside the training range, or of a level never seen in training
-    psi_limit, missing_limit, outside_limit : None where there is none
+    psi_limit, missing_limit, outside_limit : None where there is none, so that it is not judged:
+        too few windows of training, or windows so different that hardly anything would be told
     """
 
     column: str
@@ -83,6 +86,11 @@ class ColumnDrift:
             ("missing", self.missing, self.missing_limit),
             ("outside", self.outside, self.outside_limit),
         )
+
+    @property
+    def unjudged(self) -> tuple[str, ...]:
+        """Kinds of figures that have no limit."""
+        return tuple(kind for kind, _, limit in self.figures if limit is None)
 
     @property
     def strain(self) -> float:
@@ -131,11 +139,27 @@ def _limits(
     beyond, psi, outage, outside = reference.beyond, None, 0.0, None
     if beyond is not None:
         psi = max(_PSI, beyond * reference.furthest(column, "psi"))
+        psi = None if psi > _nearly_all_moved(column) else psi
         outage = beyond * reference.longest_outage
         outside = max(_OUTSIDE, beyond * reference.furthest(column, "outside"))
+        outside = None if outside > _NEARLY_ALL else outside
     # What is missing in half of the rows that training had is told, however often it was so.
     most = (1 - column.missing) / 2
     learned = (psi, column.missing + max(_MISSING, min(outage, most)), outside)
     given = (stage.psi, stage.missing, stage.outside)
     pairs = zip(given, learned, strict=True)
     return tuple(own if limit == "auto" else limit for limit, own in pairs)
+
+
+def _nearly_all_moved(column: ColumnReference) -> float:
+    """The index of a window with nine of ten readings in the lowest or the highest bin.
+
+    Of the two the larger one. A category has no order: there it is the largest of its levels, but
+    for the bin that rare ones share, for `outside` tells of what training never saw.
+    """
+    usual = column.expected * (1 - _NEARLY_ALL)
+    moved = column.expected.sum() * _NEARLY_ALL * np.eye(len(usual))
+    places = (0, len(usual) - 1)
+    if column.levels is not None:
+        places = tuple(range(max(len(column.levels), 1)))
+    return max(population_stability(column.expected, usual + moved[place]) for place in places)

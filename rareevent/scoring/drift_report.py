@@ -24,6 +24,8 @@ _COVERED = SLOTS - 2
 _SIGMAS = 3.0
 _DAY_US, _THOUSAND = 86_400_000_000, 1000
 _MOST_COLUMNS = 10
+# Columns named in the line on what was not judged.
+_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,29 @@ class DriftReport:
         """The verdict in one line."""
         if self.verdict == NOT_JUDGED:
             return f"drift: not judged, {self.why}"
+        unjudged = self.unjudged_text
         if self.verdict == QUIET:
-            return f"drift: none beyond the limits in {self.rows:,} rows up to {self.last_text}"
-        return f"drift: {'; '.join(map(str, self.findings))}"
+            none = f"none beyond the limits in {self.rows:,} rows up to {self.last_text}"
+            return f"drift: {none}{unjudged}"
+        return f"drift: {'; '.join(map(str, self.findings))}{unjudged}"
+
+    @property
+    def unjudged(self) -> dict[str, tuple[str, ...]]:
+        """Kind of figure -> columns of which it was not judged."""
+        kinds = sorted({kind for column in self.columns for kind in column.unjudged})
+        return {k: tuple(sorted(c.column for c in self.columns if k in c.unjudged)) for k in kinds}
+
+    @property
+    def unjudged_text(self) -> str:
+        """What was not judged, in words; empty where all was."""
+        words = [f"{kind} of {self._listed(names)}" for kind, names in self.unjudged.items()]
+        return f"; not judged: {', '.join(words)}" if words else ""
+
+    def _listed(self, names: tuple[str, ...]) -> str:
+        if len(names) == len(self.columns):
+            return "any column"
+        shown, more = ", ".join(names[:_SHOWN]), len(names) - _SHOWN
+        return f"{shown} and {more} more" if more > 0 else shown
 
     @property
     def last_text(self) -> str:
@@ -95,6 +117,7 @@ class DriftReport:
             "findings": [finding.to_json() for finding in self.findings],
             "windows": self.windows,
             "windows_drifted": self.windows_drifted,
+            "unjudged": {kind: list(names) for kind, names in self.unjudged.items()},
             "columns": [column.to_json() for column in self.columns[:columns]],
         }
 

@@ -97,13 +97,49 @@ def test_limits_are_the_conventional_ones_where_training_held_still():
 
 
 def test_limits_go_with_what_training_itself_did_and_are_wider_with_few_windows():
-    far = column(highest={"psi": 2.0, "missing": 0.1, "outside": 0.2})
+    far = column(highest={"psi": 0.2, "missing": 0.1, "outside": 0.1})
 
     many = judged([24, 0, 24, 0, 0, 0], by_hand(far, windows=40))
     few = judged([24, 0, 24, 0, 0, 0], by_hand(far, windows=5))
 
-    assert (many.psi_limit, many.missing_limit, many.outside_limit) == pytest.approx((4, 0.2, 0.4))
-    assert (few.psi_limit, few.missing_limit) == pytest.approx((11, 0.5))
+    assert (many.psi_limit, many.missing_limit, many.outside_limit) == pytest.approx(
+        (0.4, 0.2, 0.2)
+    )
+    assert (few.psi_limit, few.missing_limit) == pytest.approx((1.1, 0.5))
+
+
+def test_a_learned_limit_that_hardly_anything_would_pass_is_none_and_that_is_said():
+    # All but a tenth of fifty and fifty in one bin: .45 ln 10 + .45 ln 1.9 = 1.33.
+    # No limit is below that of the middle column: here half-way between the two.
+    wild = column("wild", highest={"psi": 0.54, "missing": 0.0, "outside": 0.4})
+    tame = column("tame", highest={"psi": 0.4, "missing": 0.0, "outside": 0.3})
+    reference = by_hand(tame, wild, windows=20)
+    counts = {0: np.array([24, 1, *[24, 0, 0, 0] * 2]), -23: np.zeros(10, np.int64)}
+
+    report = judge(reference, MonitorStage(), counts, (0, 0), None)
+    given = judge(reference, MonitorStage(psi=9.0), counts, (0, 0), None)
+
+    limits = {c.column: (c.psi_limit, c.outside_limit) for c in report.columns}
+    assert limits == {"tame": (pytest.approx(1.175), pytest.approx(0.875)), "wild": (None, None)}
+    assert [f.column for f in report.findings] == ["tame"]
+    assert report.words.endswith("; not judged: outside of wild, psi of wild")
+    assert report.to_json()["unjudged"] == {"outside": ["wild"], "psi": ["wild"]}
+    # What the pipeline says goes.
+    assert given.unjudged == {"outside": ("wild",)}
+
+
+def test_a_category_that_is_one_level_a_window_as_a_rule_is_judged_by_new_levels_alone():
+    grade = column(
+        "grade",
+        levels=("A", "B"),
+        expected=np.array([60, 40, 1]),
+        highest={"psi": 2.0, "missing": 0.0, "outside": 0.0},
+    )
+
+    drift = judged([24, 0, 0, 24, 0, 0, 2], by_hand(grade, windows=20))
+
+    assert (drift.psi_limit, drift.outside_limit) == (None, 0.05)
+    assert [finding.kind for finding in drift.findings()] == ["outside"]
 
 
 def test_with_too_few_training_windows_only_missing_readings_are_judged():

@@ -93,6 +93,8 @@ class Ingest(Stage):
     """The names, in order, where there is no header."""
     separator: str = ","
     """One character, or `whitespace` for runs of blanks."""
+    decimal: Literal[".", ","] = "."
+    """What parts a number's decimals in texts; with `,` a point in a number is refused."""
     missing_values: tuple[str, ...] = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
     """Texts that mean missing."""
     dirty_text: Literal["refuse", "missing"] = "refuse"

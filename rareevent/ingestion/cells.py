@@ -16,7 +16,10 @@ from rareevent.errors import DataError
 from rareevent.ingestion.arrow_casts import cast_or_none
 from rareevent.ingestion.frame import Bool, Float64, Int32
 
-_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^(?i:[+-]?(inf|infinity|nan))$"
+_NUMBERS = {
+    mark: rf"^[+-]?(\d+{escaped}?\d*|{escaped}\d+)([eE][+-]?\d+)?$|^(?i:[+-]?(inf|infinity|nan))$"
+    for mark, escaped in ((".", r"\."), (",", ","))
+}
 _WHOLE_DECIMAL = re.compile(r"([+-]?\d+)\.0+")
 # A column with more different words than this is beyond being a category; all further ones share
 # one code, so that a free-text column cannot fill the memory.
@@ -84,9 +87,10 @@ class Grown:
 class CellReader:
     """Collects a column chunk by chunk."""
 
-    def __init__(self, name: str, missing_values: Collection[str]) -> None:
+    def __init__(self, name: str, missing_values: Collection[str], decimal: str = ".") -> None:
         self._name = name
         self._missing = pa.array(sorted(missing_values), pa.string())
+        self._decimal = decimal
         self._values: Grown = Grown(np.float64)
         self._codes: Grown | None = None
         self._words: dict[str, int] = {}
@@ -109,15 +113,25 @@ class CellReader:
     def _read(self, plain: pa.Array) -> tuple[Float64, Int32 | None]:
         if not pa.types.is_string(plain.type):
             return _floats(pc.cast(plain, pa.float64(), safe=False)), None
-        numbers = cast_or_none(plain, pa.float64())
+        numbers = self._all_numbers(plain)
         return self._parse(plain) if numbers is None else (_floats(numbers), None)
+
+    def _all_numbers(self, text: pa.Array) -> pa.Array | None:
+        """The texts as numbers, the quick way; None where one of them is none."""
+        if self._decimal == ",":
+            # A point may part thousands: 1.234 is not to be read as a little over one.
+            if pc.any(pc.match_substring(text, ".")).as_py():
+                return None
+            text = pc.replace_substring(text, ",", ".")
+        return cast_or_none(text, pa.float64())
 
     def _parse(self, text: pa.Array) -> tuple[Float64, Int32 | None]:
         """Numbers and codes of words, both found on the distinct texts of the chunk."""
         encoded = text.dictionary_encode()
         distinct = pc.utf8_trim_whitespace(encoded.dictionary)
-        is_number = pc.match_substring_regex(distinct, _NUMBER)
-        numbers = _floats(pc.cast(pc.if_else(is_number, distinct, None), pa.float64()))
+        is_number = pc.match_substring_regex(distinct, _NUMBERS[self._decimal])
+        written = pc.replace_substring(distinct, self._decimal, ".")
+        numbers = _floats(pc.cast(pc.if_else(is_number, written, None), pa.float64()))
         is_word = pc.and_not(pc.invert(is_number), pc.is_in(distinct, value_set=self._missing))
         codes = np.full(len(distinct) + 1, -1, np.int32)
         for place in np.flatnonzero(is_word.to_numpy(zero_copy_only=False)):

@@ -137,9 +137,11 @@ def _tell_commas(found: Findings, commas: Sequence[str], stage: Ingest) -> None:
     """Numbers with a comma are neither dirt, to be made missing, nor categories."""
     if commas:
         listed = "; ".join(f"{name!r} {_examples(found.columns[name])}" for name in commas)
+        advice = "write them without thousands separators"
+        if stage.decimal == ".":
+            advice = f"set ingest.decimal: ',' if it parts decimals; else {advice}"
         found.problem(
-            f"{stage.source}: numbers with a comma in {len(commas)} columns: {listed}; write them"
-            " with a decimal point and without thousands separators"
+            f"{stage.source}: numbers with a comma in {len(commas)} columns: {listed}; {advice}"
         )
 
 

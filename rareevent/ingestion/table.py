@@ -111,7 +111,9 @@ class _Gather:
         self._times: list[pa.Array] = []
         self._asset = NameReader(roles.asset or ONLY_ASSET, stage.missing_values)
         names = [*roles.sensors, *roles.texts, *([roles.label] if roles.label else [])]
-        self._cells = {name: CellReader(name, stage.missing_values) for name in names}
+        self._cells = {
+            name: CellReader(name, stage.missing_values, stage.decimal) for name in names
+        }
 
     def extend(self, batches: Iterable[pa.RecordBatch], where: str) -> None:
         """Take in batches whose columns are named."""

@@ -135,7 +135,7 @@ def read_pieces(
 
 
 def _readers(columns: Sequence[str], stage: Ingest) -> dict[str, CellReader]:
-    return {name: CellReader(name, stage.missing_values) for name in columns}
+    return {name: CellReader(name, stage.missing_values, stage.decimal) for name in columns}
 
 
 def _cells(gathered: dict[str, CellReader], path: Path, seen: int, total: int) -> dict[str, Cells]:

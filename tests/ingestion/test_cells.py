@@ -37,6 +37,14 @@ def test_text_that_is_a_number_is_one_with_or_without_blanks_around_it():
     assert by_cell(cells) == [1, -2.5, 3, 4, 5, 0.5, 1000, None, None, None, float("inf")]
 
 
+def test_a_decimal_comma_is_read_alike_with_and_without_words_beside_it():
+    numbers, expected = ["1,5", "-2", ",5", "1e-3", None], [1.5, -2, 0.5, 0.001, None]
+    for words in ([], ["Bad", "1.5"]):
+        reader = CellReader("x", MISSING, decimal=",")
+        reader.append(pa.array([*numbers, *words]))
+        assert by_cell(reader.cells()) == [*expected, *words]
+
+
 def test_words_are_told_from_numbers_and_counted():
     cells = read(["1", "Bad", "2", "Bad "], ["Out of range", "3", "1,5"])
     assert by_cell(cells) == [1, "Bad", 2, "Bad", "Out of range", 3, "1,5"]

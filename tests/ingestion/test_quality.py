@@ -53,8 +53,24 @@ def test_dirty_text_becomes_missing_on_request_and_is_counted(tmp_path):
 def test_decimal_commas_are_neither_a_category_nor_made_missing(tmp_path, dirty_text):
     rows = "\n".join(f"{i};{i % 7},{i % 10};{i % 2}" for i in range(30))
     source = write(tmp_path, f"t;s;y\n{rows}")
-    with pytest.raises(DataError, match=r"comma in 1 columns: 's' \('0,0', .*decimal point"):
+    with pytest.raises(DataError, match=r"comma in 1 columns: 's' \('0,0', .*ingest.decimal: ','"):
         ingest(stage(source, separator=";", dirty_text=dirty_text))
+
+
+def test_decimal_commas_are_read_where_they_are_declared(tmp_path):
+    rows = "\n".join(f"{i};{i % 7},{i % 10};{int(i == 20)}" for i in range(30))
+    source = write(tmp_path, f"t;s;y\n{rows}")
+    frame, quality = ingest(stage(source, separator=";", decimal=","))
+    assert frame.sensors["s"].tolist() == [float(f"{i % 7}.{i % 10}") for i in range(30)]
+    assert quality.column("s").dirty == 0
+
+
+@pytest.mark.parametrize(("odd", "found"), [("1.234,5", "comma"), ("1.234", "text")])
+def test_thousands_are_not_guessed_where_commas_part_decimals(tmp_path, odd, found):
+    rows = "\n".join(f"{i};{odd if i == 9 else f'{i},5'};{int(i == 20)}" for i in range(30))
+    source = write(tmp_path, f"t;s;y\n{rows}")
+    with pytest.raises(DataError, match=rf"{found}.*'s'.*{odd}"):
+        ingest(stage(source, separator=";", decimal=","))
 
 
 def test_data_without_any_row_to_learn_from_are_refused(tmp_path):

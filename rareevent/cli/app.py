@@ -70,7 +70,8 @@ class LazyVerbs(click.Group):
         if name not in VERBS:
             return None
         module = importlib.import_module(f"rareevent.cli.{name}")
-        return module.command
+        command: click.Command = module.command
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of verbs, without importing them."""

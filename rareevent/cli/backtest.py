@@ -1,5 +1,7 @@
 """`rareevent backtest`."""
 
+from typing import Literal
+
 import click
 
 from rareevent.cli.console import (
@@ -45,7 +47,7 @@ def command(
     overrides: tuple[str, ...],
     folds: int,
     first: float,
-    window: str,
+    window: Literal["expanding", "sliding"],
     output: str,
     workers: int | None,
     as_json: bool,

@@ -15,4 +15,6 @@ def command(shell: str) -> None:
     from rareevent.cli.app import app
 
     completer = get_completion_class(shell)
+    if completer is None:
+        raise click.UsageError(f"click completes nothing in {shell!r}; use bash, zsh or fish")
     click.echo(completer(app, {}, "rareevent", "_RAREEVENT_COMPLETE").source())

@@ -39,15 +39,14 @@ def command(
     over all windows of the input: how hard the gates switch, which units remember or never
     change and, with --events, which units move before events. Needs no TensorFlow.
     """
-    asked = {"asset": asset, "events": events, "member": member}
     if at is None:
         if output is not None:
             raise click.UsageError("--output needs --at: heatmaps show one window")
-        _show_windows(model, source, asked, as_json)
+        _show_windows(model, source, asset, events, member, as_json)
         return
     from rareevent.jobs.gates import save_window, window_gates
 
-    shown = window_gates(model, source, at, **asked)
+    shown = window_gates(model, source, at, asset=asset, events=events, member=member)
     written = [] if output is None else save_window(shown, output)
     if as_json:
         print_json({**shown.to_json(), "written": [str(path) for path in written]})
@@ -63,13 +62,15 @@ def command(
         log(f"written to {path}")
 
 
-def _show_windows(model: str, source: str, asked: dict, as_json: bool) -> None:
+def _show_windows(
+    model: str, source: str, asset: str | None, events: str | None, member: int, as_json: bool
+) -> None:
     from rareevent.jobs.gates import gates_over_windows
 
-    uri, read = gates_over_windows(model, source, **asked)
+    uri, read = gates_over_windows(model, source, asset=asset, events=events, member=member)
     plain = read.to_json()
     if as_json:
-        print_json({"model": uri, "member": asked["member"], **plain})
+        print_json({"model": uri, "member": member, **plain})
         return
     from rareevent.cli.inside import moves_table, statistics_table
 
@@ -78,5 +79,5 @@ def _show_windows(model: str, source: str, asked: dict, as_json: bool) -> None:
         console.print(statistics_table(layer))
     if plain["moves"] is not None:
         console.print(moves_table(plain["moves"]))
-    elif asked["events"] is not None:
+    elif events is not None:
         click.echo("No event has a full window before it and one to compare it with.")

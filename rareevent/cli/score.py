@@ -13,7 +13,7 @@ import click
 from rareevent.cli.console import example, json_option, log, progress
 
 if TYPE_CHECKING:
-    from rareevent.scoring.job import ScoreSummary
+    from rareevent.scoring.summary import ScoreSummary
 
 # The exit code of `--fail-on-drift`.
 _DRIFTED = 10
@@ -79,7 +79,7 @@ def command(
     events: str | None,
     state: str | None,
     since: str | None,
-    form: str,
+    form: Literal["parquet", "csv"],
     engine: Literal["local", "spark"],
     master: str | None,
     dry_run: bool,

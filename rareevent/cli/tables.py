@@ -114,13 +114,15 @@ def runs_table(records: Sequence[RunRecord]) -> Table:
         m = record.metrics
         events = m.get("test/events")
         recall = m.get("test/event_recall")
-        known = recall is not None and events
+        caught = "–"
+        if recall is not None and events:
+            caught = f"{recall * events:.0f} of {events:.0f}"
         table.add_row(
             record.run_id[:8],
             record.name,
             record.status,
             ", ".join(record.models),
-            f"{recall * events:.0f} of {events:.0f}" if known else "–",
+            caught,
             *(_figure(m.get(f"test/{n}")) for n in ("false_alarms_per_event", "pr_auc", "roc_auc")),
         )
     return table

@@ -84,7 +84,7 @@ class Clock:
         """Days in a number of ticks; None where time is an age."""
         return ticks / 86400e6 if self.kind == "datetime" else None
 
-    def duration_text(self, ticks: int) -> str:
+    def duration_text(self, ticks: float) -> str:
         """A span of ticks as a person writes it: "4 min", "1.5 h", "12 cycles"."""
         if self.kind == "age":
             return f"{int(ticks)} cycles"

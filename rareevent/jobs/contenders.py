@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from rareevent.blend.blend import BOOSTING, LOGISTIC, LSTM
 from rareevent.config import BlendWeights, PipelineConfig
+from rareevent.evaluation.baselines import BaselineName
 from rareevent.evaluation.compare import Comparison
 from rareevent.evaluation.verdict import HEADLINES, Verdict, give_verdict
 
@@ -22,7 +23,7 @@ TITLES = {
 _SIMPLE = (TITLES[LOGISTIC], TITLES[BOOSTING], RANDOM)
 
 
-def simple_names(config: PipelineConfig) -> tuple[str, ...]:
+def simple_names(config: PipelineConfig) -> tuple[BaselineName, ...]:
     """The simple models that are fitted: a blend needs both, whatever baselines are asked for."""
     return config.evaluate.baselines if config.model.blend == "off" else (LOGISTIC, BOOSTING)
 

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rareevent.config import PipelineConfig, dump_pipeline, validate_pipeline
+from rareevent.config import EventLog, PipelineConfig, dump_pipeline, validate_pipeline
 from rareevent.jobs.evaluate import EvaluationResult, evaluate_model
 from rareevent.jobs.progress import Progress, Quiet
 from rareevent.jobs.score import score
 from rareevent.jobs.train import TrainResult, train
-from rareevent.scoring.job import ScoreOptions, ScoreSummary
+from rareevent.scoring.job import ScoreOptions
+from rareevent.scoring.summary import ScoreSummary
 from rareevent.simulate import simulate
 from rareevent.tracking.home import Home
 
@@ -106,6 +107,8 @@ def demo(
 
 def _over(config: PipelineConfig, source: str, events: Path) -> PipelineConfig:
     """The pipeline over other files."""
-    log = config.ingest.events.model_copy(update={"source": str(events)})
+    log = config.ingest.events
+    if isinstance(log, EventLog):
+        log = log.model_copy(update={"source": str(events)})
     ingest = config.ingest.model_copy(update={"source": source, "events": log})
     return config.model_copy(update={"ingest": ingest})

@@ -120,7 +120,8 @@ def rows_not_learned_from(bundle: Bundle, frame: SensorFrame) -> Bool:
     if assets is not None:
         taught = np.isin(np.array(frame.assets, object), np.array(assets, object))
         return ~taught[frame.asset]
-    return frame.time > bundle.provenance["learned_until"] + bundle.provenance["reach"]
+    looked_until: int = bundle.provenance["learned_until"] + bundle.provenance["reach"]
+    return frame.time > looked_until
 
 
 def _as_scored(bundle: Bundle, frame: SensorFrame) -> SensorFrame:

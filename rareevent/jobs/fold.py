@@ -93,7 +93,7 @@ class FoldTask:
 def fold_is_done(task: FoldTask) -> bool:
     """Whether the fold's outcome is there, whole, and its own."""
     try:
-        return json.loads((task.folder / OUTCOME).read_text())["key"] == task.key
+        return bool(json.loads((task.folder / OUTCOME).read_text())["key"] == task.key)
     except (OSError, ValueError, KeyError):
         return False
 
@@ -152,7 +152,8 @@ def _write(task: FoldTask, prepared: Prepared, judged: Judged, outcome: Mapping[
         shutil.rmtree(left, ignore_errors=True)
     aside.mkdir(parents=True)
     write_predictions(aside, prepared, judged, fold=task.fold)
-    np.savez(aside / SCORED, **_arrays(judged), counted=judged.counted, boundary=judged.boundary)
+    arrays = {**_arrays(judged), "counted": judged.counted, "boundary": judged.boundary}
+    np.savez(aside / SCORED, allow_pickle=False, **arrays)
     (aside / OUTCOME).write_text(json.dumps(outcome, allow_nan=False))
     shutil.rmtree(task.folder, ignore_errors=True)
     aside.replace(task.folder)

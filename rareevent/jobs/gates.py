@@ -203,8 +203,8 @@ def find_row(bundle: Bundle, frame: SensorFrame, at: str, asset: str | None) -> 
     if row < len(time) and time[row] == tick:
         return int(first) + row
     near = np.sort(np.argsort(np.abs(time - tick), kind="stable")[:_NEAREST])
-    near = ", ".join(frame.clock.text(int(time[n])) for n in near)
-    raise ConfigError(f"--at {at}: no row has this time; the nearest are {near}")
+    words = ", ".join(frame.clock.text(int(time[n])) for n in near)
+    raise ConfigError(f"--at {at}: no row has this time; the nearest are {words}")
 
 
 def find_window(bundle: Bundle, frame: SensorFrame, row: int, source: str) -> Windows:

@@ -195,9 +195,9 @@ def _others_scored(
     """The other models on the rows that the registered one was judged on, each by its policy."""
     windows, window = learned.final.part.windows, prepared.config.window
     if live is not prepared.frame:
-        rows = learned.final.part.encoder.encode(live)
+        encoded = learned.final.part.encoder.encode(live)
         cut = window.lookback, window.pad, window.min_history
-        windows, _ = temporalize(rows, live.segments, *cut)
+        windows, _ = temporalize(encoded, live.segments, *cut)
     mine = windows.take(np.searchsorted(windows.ends, row))
     segment = live.segments.of_row[row]
     scored, logits = {}, learned.logits(mine)

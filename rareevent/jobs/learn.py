@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from rareevent.blend.blend import Blend, Simple, mix
+from rareevent.blend.blend import BOOSTING, LOGISTIC, LSTM, Blend, Simple, mix
 from rareevent.config import PipelineConfig
 from rareevent.evaluation.baselines import fit_baseline
 from rareevent.evaluation.objectives import require_objective
@@ -32,9 +32,6 @@ from rareevent.jobs.choose import (
 )
 from rareevent.jobs.contenders import (
     BLEND,
-    BOOSTING,
-    LOGISTIC,
-    LSTM,
     WITHOUT_LSTM,
     blended_members,
     model_names,
@@ -70,7 +67,8 @@ class PartFit:
         if name != LSTM:
             return self.baselines[name].logits(windows)
         scores = [forward(m.network, windows)[:, 0] for m in self.members]
-        return np.mean(scores, axis=0, dtype=np.float64) - self.prior_shift
+        mean: Float64 = np.asarray(np.mean(scores, axis=0, dtype=np.float64))
+        return mean - self.prior_shift
 
     @property
     def prior_shift(self) -> float:

@@ -88,7 +88,8 @@ def normal_rows(targets: Int8, rows: Bool) -> Bool:
     targets : int8 [n, heads], labels by the own and every auxiliary horizon, -1 for unknown
     rows : bool [n]
     """
-    return rows & (targets == 0).all(axis=1)
+    quiet: Bool = np.all(targets == 0, axis=1)
+    return rows & quiet
 
 
 def _fit_channels(prepared: Prepared, learned_from: Bool) -> Encoder:

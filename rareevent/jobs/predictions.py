@@ -199,4 +199,5 @@ def _times(ticks: np.ndarray, clock: Clock) -> pa.Array:
 def _ticks(table: pa.Table) -> np.ndarray:
     import pyarrow as pa
 
-    return table["time"].cast(pa.int64()).to_numpy()
+    ticks: np.ndarray = table["time"].cast(pa.int64()).to_numpy()
+    return ticks

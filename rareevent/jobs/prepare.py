@@ -59,12 +59,14 @@ class Prepared:
     @property
     def in_segment(self) -> Bool:
         """Rows that belong to a segment, bool [n]."""
-        return self.labels.status != Status.NO_SEGMENT
+        inside: Bool = self.labels.status != Status.NO_SEGMENT
+        return inside
 
     @property
     def labelled(self) -> Bool:
         """Rows whose own label is known, bool [n]."""
-        return self.labels.status == Status.LABELLED
+        known: Bool = self.labels.status == Status.LABELLED
+        return known
 
     @property
     def receptive_field(self) -> int:

@@ -12,7 +12,8 @@ from rareevent.errors import ConfigError
 from rareevent.ingestion.sql import is_sql
 from rareevent.jobs.progress import Progress, Quiet
 from rareevent.jobs.scoring_run import tracked_job
-from rareevent.scoring.job import ScoreOptions, ScoreSummary, Step, plan_files, score_files
+from rareevent.scoring.job import ScoreOptions, Step, plan_files, score_files
+from rareevent.scoring.summary import ScoreSummary
 from rareevent.tracking.home import Home
 from rareevent.tracking.resolve import resolve_model
 

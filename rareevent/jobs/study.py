@@ -65,8 +65,8 @@ def _suggest(trial: Trial, key: str, values: Range | tuple[Any, ...]) -> Any:
         texts = [json.dumps(value) for value in values]
         return json.loads(trial.suggest_categorical(key, texts))
     if values.whole:
-        step = int(values.step or 1)
-        return trial.suggest_int(key, values.low, int(values.highest), step=step, log=values.log)
+        low, high, step = int(values.low), int(values.highest), int(values.step or 1)
+        return trial.suggest_int(key, low, high, step=step, log=values.log)
     return trial.suggest_float(key, values.low, values.highest, step=values.step, log=values.log)
 
 

@@ -107,8 +107,8 @@ def train(
     with training_run(config.name, run_name(config), home=home, tags=_tags(config)) as run:
         _describe_inputs(run, prepared)
         learned = learn(prepared, progress)
-        for step, metrics in epoch_metrics(learned):
-            run.metrics(metrics, step=step)
+        for step, of_epoch in epoch_metrics(learned):
+            run.metrics(of_epoch, step=step)
         audit, suspicions = audit_learning(prepared, learned)
         run.tags({"leak_audit": "passed" if audit.passed else "failed", **health_tags(learned)})
         if not leaky(config):

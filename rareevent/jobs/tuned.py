@@ -111,7 +111,7 @@ def make_result(
         metric=metric,
         trials=[record(trial, space) for trial in found.trials],
         best={"trial": best.number, "value": best.value, "values": values},
-        as_is=found.as_is.value,
+        as_is=found.as_is.values[0],
         difference={
             "value": difference.value,
             "interval": list(difference.interval) if difference.interval else None,

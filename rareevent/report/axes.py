@@ -137,11 +137,11 @@ def time_ticks(low: int, high: int, about: int, times: Times) -> Ticks:
         first = -(-low // step) * step
         return tuple((float(v), f"{v:,}") for v in range(first, high + 1, step))
     room = (high - low) / max(about, 1)
-    step = next((s for s in _CLOCK_STEPS if s >= room), None)
-    if step is None:
+    stride = next((s for s in _CLOCK_STEPS if s >= room), None)
+    if stride is None:
         return _month_ticks(low, high, room / (30.4 * US_PER_DAY))
-    first = -(-low // step) * step
-    return tuple((float(v), _clock_words(v, step)) for v in range(first, high + 1, step))
+    first = -(-low // stride) * stride
+    return tuple((float(v), _clock_words(v, stride)) for v in range(first, high + 1, stride))
 
 
 def _clock_words(tick: int, step: int) -> str:

@@ -38,7 +38,7 @@ def new_figure(rows: int = 1, size: tuple[float, float] = _SIZE) -> tuple[Figure
         axes.tick_params(colors=SOFT, labelsize=8)
         axes.grid(axis="y", color=HAIR, linewidth=0.8)
         axes.set_axisbelow(True)
-    return figure, panels
+    return figure, tuple(panels)
 
 
 def to_png(figure: Figure) -> bytes:
@@ -59,6 +59,12 @@ def draw_line(
     if not points:
         return
     x, y = zip(*points, strict=True)
-    width = 2.2 if style == "model" else 1.6
-    look = {"color": COLOURS[style], "linestyle": _DASHES.get(style, "-"), "linewidth": width}
-    axes.plot(x, y, label=name, drawstyle=drawn, **look)
+    axes.plot(
+        x,
+        y,
+        label=name,
+        drawstyle=drawn,
+        color=COLOURS[style],
+        linestyle=_DASHES.get(style, "-"),
+        linewidth=2.2 if style == "model" else 1.6,
+    )

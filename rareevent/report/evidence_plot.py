@@ -12,6 +12,7 @@ from rareevent.report.canvas import BLUE, HAIR, INK, SOFT, VERMILION, to_png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.image import AxesImage
 
 _DPI = 110
 _MOST_TICKS = 5
@@ -85,7 +86,7 @@ def _bars(axes: Axes, credit: Mapping[str, float]) -> None:
     axes.set_title("log-odds added by each", fontsize=9, loc="left")
 
 
-def _heatmap(axes: Axes, cells: np.ndarray):
+def _heatmap(axes: Axes, cells: np.ndarray) -> AxesImage:
     most = float(np.abs(cells).max(initial=0.0)) or 1.0
     shown = axes.imshow(
         cells, cmap="RdBu_r", vmin=-most, vmax=most, aspect="auto", interpolation="nearest"

@@ -11,6 +11,7 @@ from rareevent.report.canvas import SOFT, to_png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.image import AxesImage
 
 # Quantity -> (title, whether it lies in (0, 1)); the others are drawn around 0.
 _PANELS = {
@@ -52,13 +53,14 @@ def gate_png(name: str, layer: Mapping[str, np.ndarray], times: Sequence[str]) -
     return to_png(figure)
 
 
-def _heatmap(axes: Axes, values: np.ndarray, switch: bool):
+def _heatmap(axes: Axes, values: np.ndarray, switch: bool) -> AxesImage:
     # A switch runs from shut to open; what has a sign is drawn around 0, to its own extent.
     most = float(np.abs(values).max()) or 1.0
     low, high = (0.0, 1.0) if switch else (-most, most)
     colours = "cividis" if switch else "RdBu_r"
-    look = {"aspect": "auto", "interpolation": "nearest"}
-    return axes.imshow(values, cmap=colours, vmin=low, vmax=high, **look)
+    return axes.imshow(
+        values, cmap=colours, vmin=low, vmax=high, aspect="auto", interpolation="nearest"
+    )
 
 
 def _label(grid: np.ndarray, units: int, steps: int) -> None:

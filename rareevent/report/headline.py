@@ -95,6 +95,7 @@ def caught_of(judged: Judged) -> str:
 def tiles(judged: Judged, others: Sequence[Rival], times: Times, confidence: str) -> list[Tile]:
     """Events caught, lead time, false alarms, alarm precision."""
     get = judged.metrics.get
+    alarms = get("alarms")
     unit = times.lead_unit
     p10 = get(f"lead_time_p10_{unit}")
     by_chance = next(
@@ -131,7 +132,7 @@ def tiles(judged: Judged, others: Sequence[Rival], times: Times, confidence: str
             *_value_and_unit(percent(get("alarm_precision"))),
             _lines(
                 _range_words(judged, "alarm_precision", confidence),
-                get("alarms") is not None and f"{plural(get('alarms'), 'alarm')} in all",
+                alarms is not None and f"{plural(alarms, 'alarm')} in all",
             ),
         ),
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -190,7 +190,7 @@ def _move_table(moves: Json | None) -> Table | None:
     return Table(heads, (False, True, False, True, True), rows, note if more > 0 else "")
 
 
-def _move_row(unit: Mapping[str, object]) -> tuple[Cell, ...]:
+def _move_row(unit: Json) -> tuple[Cell, ...]:
     difference, low, high = (unit[key] for key in ("difference", "low", "high"))
     interval = "–" if low is None else f"{low:+.3f} to {high:+.3f}".replace("-", "−")
     return (

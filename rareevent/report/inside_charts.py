@@ -45,8 +45,8 @@ def gradient_chart(members: Sequence[Sequence[Json]]) -> Markup | None:
 
 def reach_chart(members: Sequence[Sequence[Json]]) -> Markup | None:
     """How strongly the loss depends on each step's input, after training; one line per member."""
-    probes = [_last_probe(member) for member in members]
-    probes = [probe for probe in probes if probe and max(probe) > 0]
+    told = [_last_probe(member) for member in members]
+    probes = [probe for probe in told if probe and max(probe) > 0]
     if not probes:
         return None
     shares = [[value / max(probe) for value in probe] for probe in probes]

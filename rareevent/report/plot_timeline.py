@@ -102,8 +102,8 @@ def _marks(axes: Axes, plan: Plan) -> None:
             if event.outcome == outcome
         )
         if x:
-            look = {"s": 26, "marker": marker, "color": face, "edgecolors": edge}
-            axes.scatter(x, y, label=name, linewidths=1.2, zorder=3, **look)
+            marks = axes.scatter(x, y, s=26, marker=marker, label=name, linewidths=1.2, zorder=3)
+            marks.set(facecolor=face, edgecolor=edge)
 
 
 def _places(pairs: Iterable[tuple[int, int]]) -> tuple[list[int], list[int]]:

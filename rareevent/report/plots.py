@@ -106,8 +106,8 @@ def tradeoff_png(name: str, model: Judged, others: Sequence[Rival], times: Times
     ends = [(other, operating_point(other.judged, times)) for other in others]
     for other, end in ends:
         if end is not None:
-            name = other.name if other.style == CHANCE else None
-            axes.plot(*end, "o", color=COLOURS[other.style], markersize=6, label=name)
+            label = other.name if other.style == CHANCE else None
+            axes.plot(*end, "o", color=COLOURS[other.style], markersize=6, label=label)
     chosen = operating_point(model, times)
     if chosen is not None:
         axes.plot(
@@ -163,6 +163,6 @@ def training_png(history: Sequence[Sequence[Json]]) -> bytes | None:
                 label=f"member {number}",
             )
         axes.set_ylabel(keys[key])
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.locator_params(axis="x", integer=True)
     panels[-1].set_xlabel("epoch")
     return to_png(figure)

@@ -53,7 +53,8 @@ def line(x1: float, y1: float, x2: float, y2: float, style: str) -> Markup:
 
 def rect(x: float, y: float, width: float, height: float, style: str, tip: str = "") -> Markup:
     """A rectangle, its tooltip in `tip`."""
-    shape = {"x": x, "y": y, "width": max(width, 0.0), "height": max(height, 0.0), "class": style}
+    sides = {"x": x, "y": y, "width": max(width, 0.0), "height": max(height, 0.0)}
+    shape: dict[str, str | float | None] = {**sides, "class": style}
     return el("rect", shape, tooltip(tip))
 
 

@@ -141,7 +141,8 @@ def carry_on(
     """
     frame, new = _continued_frame(reader, states, rows, where, Findings())
     none = np.zeros(0, np.int64)
-    nothing = Scores(none, none, none, none, np.zeros(0), np.zeros(0), none > 0, {})
+    assets = np.zeros(0, np.int32)
+    nothing = Scores(none, assets, none, none, np.zeros(0), np.zeros(0), none > 0, {})
     return frame, new, _states_after(reader, frame, nothing, open_alarms(frame, states))
 
 

@@ -60,7 +60,8 @@ def lstm_credits(network: Network, window: Float32, quiet: Float32) -> Float64:
     ModelError
         When the window does not fit the network.
     """
-    pieces, credit = np.array([[0.0, 1.0]]), np.zeros(window.shape)
+    pieces = np.array([[0.0, 1.0]])
+    credit: Float64 = np.zeros(window.shape)
     allowed = 0.0
     for halving in range(_HALVINGS + 1):
         rise, found = _on_pieces(network, window, quiet, pieces)
@@ -68,7 +69,8 @@ def lstm_credits(network: Network, window: Float32, quiet: Float32) -> Float64:
             allowed = _OF_PIECE * max(_CLOSE * abs(rise[0]), _NEGLIGIBLE)
         wrong = np.abs(found.sum(axis=(1, 2)) - rise) > allowed
         if halving == _HALVINGS or not wrong.any():
-            return credit + found.sum(axis=0)
+            credit += found.sum(axis=0)
+            return credit
         credit += found[~wrong].sum(axis=0)
         low, high = pieces[wrong].T
         middle = (low + high) / 2
@@ -155,7 +157,8 @@ def tree_step_credits(trees: Trees, window: Float32, quiet: Float32) -> Float64:
         is_quiet = turn < np.arange(len(window) + 1)[:, None]
         values = np.where(is_quiet[:, :, None], quiet, window)
         falls.append(-np.diff(trees.logits(_features(values)))[turn])
-    return np.mean(falls, axis=0)
+    mean: Float64 = np.mean(falls, axis=0)
+    return mean
 
 
 def _features(values: Float32) -> Float32:

@@ -145,10 +145,12 @@ def _limits(
         outside = None if outside > _NEARLY_ALL else outside
     # What is missing in half of the rows that training had is told, however often it was so.
     most = (1 - column.missing) / 2
-    learned = (psi, column.missing + max(_MISSING, min(outage, most)), outside)
-    given = (stage.psi, stage.missing, stage.outside)
-    pairs = zip(given, learned, strict=True)
-    return tuple(own if limit == "auto" else limit for limit, own in pairs)
+    missing = column.missing + max(_MISSING, min(outage, most))
+    return (
+        psi if stage.psi == "auto" else stage.psi,
+        missing if stage.missing == "auto" else stage.missing,
+        outside if stage.outside == "auto" else stage.outside,
+    )
 
 
 def _nearly_all_moved(column: ColumnReference) -> float:

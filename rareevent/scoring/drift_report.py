@@ -71,7 +71,9 @@ class DriftReport:
     @property
     def alarm_rate_ratio(self) -> float | None:
         """Alarms over those expected."""
-        return self.alarms / self.alarms_expected if self.alarms_expected else None
+        if self.alarms is None or not self.alarms_expected:
+            return None
+        return self.alarms / self.alarms_expected
 
     @property
     def words(self) -> str:
@@ -211,9 +213,8 @@ def _judge_window(
     columns = judge_columns(reference, stage, counts)
     findings = [finding for column in columns for finding in column.findings()]
     report = replace(report, columns=columns)
-    if reference.alarm_rows:
-        report, strange = _with_alarms(report, reference, stage, int(counts[1]))
-        findings += strange
+    report, strange = _with_alarms(report, reference, stage, int(counts[1]))
+    findings += strange
     verdict = DRIFTED if findings else QUIET
     return replace(report, verdict=verdict, findings=tuple(findings))
 
@@ -226,9 +227,12 @@ def _with_alarms(
     Far is `alarm_rate` times, and also beyond three standard deviations of what chance and the
     estimate's own uncertainty allow: two alarms where 0.2 are expected mean little.
     """
-    known, seen = reference.alarm_rows, reference.alarms + 0.5
+    known, usual, dispersion = reference.alarm_rows, reference.alarms, reference.dispersion
+    if not known or usual is None or dispersion is None:
+        return report, []
+    seen = usual + 0.5
     expected = seen / known * report.rows
-    deviation = np.sqrt(reference.dispersion * (expected + expected**2 / seen))
+    deviation = np.sqrt(dispersion * (expected + expected**2 / seen))
     rate = _rate_unit(reference.clock) / report.rows
     report = replace(
         report,
@@ -261,7 +265,7 @@ def age_days(bundle: Bundle, newest: int | None) -> float | None:
     ----------
     newest : tick of the newest scored row
     """
-    until = bundle.provenance.get("learned_until")
+    until: int | None = bundle.provenance.get("learned_until")
     if bundle.clock.kind == "datetime" and until is not None and newest is not None:
         return max(0.0, (newest - until) / _DAY_US)
     created = bundle.provenance.get("created")

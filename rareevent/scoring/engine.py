@@ -124,8 +124,9 @@ def _blended(bundle: Bundle, logit: Float64, windows: Windows) -> Float64:
 
 
 def _softmax(logits: Float64) -> Float32:
-    power = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return (power / power.sum(axis=1, keepdims=True)).astype(np.float32)
+    power: Float64 = np.exp(logits - logits.max(axis=1, keepdims=True))
+    shares: Float64 = power / power.sum(axis=1, keepdims=True)
+    return shares.astype(np.float32)
 
 
 def why_unscored(bundle: Bundle, frame: SensorFrame, row: Int64) -> list[str]:

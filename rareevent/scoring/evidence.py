@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 
 from rareevent.blend.blend import BOOSTING, LOGISTIC, LSTM
+from rareevent.blend.linear import Linear
+from rareevent.blend.trees import Trees
 from rareevent.bundle import Bundle
 from rareevent.errors import DataError
 from rareevent.forecast.encoder import Encoder, SurpriseEncoder
@@ -154,10 +156,10 @@ def quiet_row(encoder: Encoder, profile: Mapping[str, Any]) -> Float32:
     -------
     float32 [c]
     """
-    surprising = isinstance(encoder, SurpriseEncoder)
-    base = encoder.base if surprising else encoder
-    scalers = (encoder.base.scaler, encoder.scaler) if surprising else (encoder.scaler,)
-    quiet = np.concatenate([median_scores(scaler) for scaler in scalers])
+    base = encoder.base if isinstance(encoder, SurpriseEncoder) else encoder
+    quiet = median_scores(base.scaler)
+    if isinstance(encoder, SurpriseEncoder):
+        quiet = np.concatenate([quiet, median_scores(encoder.scaler)])
     at = len(base.channels) - sum(len(known) + 1 for known in base.texts.values())
     for name, known in base.texts.items():
         shares = profile["texts"].get(name, {"levels": {}})["levels"]
@@ -178,14 +180,21 @@ def _credits(
     if weights.get(LSTM, 0.0) > 0:
         members = [lstm_credits(network, window, quiet) for network in bundle.networks]
         smooth += weights[LSTM] * np.mean(members, axis=0)
-    if bundle.blend is not None and bundle.blend.linear is not None:
-        linear = linear_credits(bundle.blend.linear.model, window[-1], quiet)
-        smooth[-1] += weights[LOGISTIC] * linear
-    if bundle.blend is not None and bundle.blend.trees is not None:
-        trees = bundle.blend.trees.model
-        by_owner += weights[BOOSTING] * tree_sensor_credits(trees, window, quiet, owner)
-        by_step += weights[BOOSTING] * tree_step_credits(trees, window, quiet)
+    for name, model in _simple_members(bundle).items():
+        if isinstance(model, Linear):
+            smooth[-1] += weights[name] * linear_credits(model, window[-1], quiet)
+        else:
+            by_owner += weights[name] * tree_sensor_credits(model, window, quiet, owner)
+            by_step += weights[name] * tree_step_credits(model, window, quiet)
     return smooth, by_owner, by_step
+
+
+def _simple_members(bundle: Bundle) -> dict[str, Linear | Trees]:
+    """The members beside the LSTM that have a part in the blend, by name."""
+    if bundle.blend is None:
+        return {}
+    members = {LOGISTIC: bundle.blend.linear, BOOSTING: bundle.blend.trees}
+    return {name: member.model for name, member in members.items() if member is not None}
 
 
 def _summed(values: Float64, group: Int64, groups: int, axis: int) -> Float64:

@@ -134,7 +134,9 @@ def enter_input(connection: sqlite3.Connection, job: Job, file: InputFile, taken
     }
     marks = ", ".join("?" * len(entry))
     query = f"INSERT INTO inputs ({', '.join(entry)}) VALUES ({marks})"
-    return connection.execute(query, tuple(entry.values())).lastrowid
+    connection.execute(query, tuple(entry.values()))
+    (number,) = connection.execute("SELECT last_insert_rowid()").fetchone()
+    return int(number)
 
 
 def waiting(store: Store, bundle: Bundle) -> list[Path]:

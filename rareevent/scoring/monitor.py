@@ -22,7 +22,7 @@ def slots_by_file(bundle: Bundle, slots: Mapping[int, Int64], number: int) -> di
     """Counts under the slots that they are kept under: of an age, the number of the file."""
     if bundle.clock.kind == "datetime":
         return dict(slots)
-    return dict.fromkeys([number] if slots else [], sum(slots.values()))
+    return {number: np.sum(list(slots.values()), axis=0)} if slots else {}
 
 
 def write_counts(connection: sqlite3.Connection, slots: Mapping[int, Int64]) -> None:

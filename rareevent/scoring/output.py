@@ -22,6 +22,8 @@ from rareevent.scoring.store import Store
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from pyarrow.csv import CSVWriter
+    from pyarrow.parquet import ParquetWriter
 
 
 _SYNCED_AT_ONCE = 16
@@ -70,7 +72,7 @@ def stage(
         raise OutputError(f"{folder}: cannot be written: {error}") from error
 
 
-def _writer(path: Path, schema: pa.Schema, form: Format):
+def _writer(path: Path, schema: pa.Schema, form: Format) -> CSVWriter | ParquetWriter:
     if form == "csv":
         from pyarrow.csv import CSVWriter
 

@@ -86,9 +86,9 @@ def clean_pieces(
         asset, tick = survey.asset[where][good], survey.tick[where][good]
         if not good.all():
             cells = {name: take_cells(column, good) for name, column in cells.items()}
-        codes, asset = np.unique(asset, return_inverse=True)
+        codes, inverse = np.unique(asset, return_inverse=True)
         names = tuple(survey.assets[code] for code in codes)
-        clean = CleanRows(tick, asset.astype(np.int32), names, cells)
+        clean = CleanRows(tick, inverse.astype(np.int32), names, cells)
         yield where, clean, where.start + np.flatnonzero(good)
 
 

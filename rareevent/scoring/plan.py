@@ -108,7 +108,8 @@ def make_plan(store: Store, reader: Reader, files: Sequence[Path]) -> Plan:
         When one lacks what the model reads.
     """
     fresh: dict[str, InputFile] = {}
-    known, named = 0, {}
+    named: dict[str, Path] = {}
+    known = 0
     for path in dict.fromkeys(path.absolute() for path in files):
         file = identify(store, path)
         named.setdefault(file.sha256, path)

@@ -84,7 +84,8 @@ def score_table(bundle: Bundle, table: pd.DataFrame) -> pd.DataFrame:
         raise ModelError(f"the model takes a table of raw rows; received {type(table).__name__}")
     check_columns(bundle, [str(name) for name in table.columns], "the table")
     if table.empty:
-        return _as_table(bundle, np.zeros(0, object), *np.zeros((3, 0)), table.index)
+        none = np.zeros(0)
+        return _as_table(bundle, np.zeros(0, object), none, none, none, table.index)
     frame, _ = frame_from_table(table, bundle.config.ingest, bundle.clock, bundle.needs)
     scores = score_frame(bundle, frame)
     probability = np.full(len(frame), np.nan)

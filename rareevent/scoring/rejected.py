@@ -75,7 +75,7 @@ def _without_words(name: str, column: Cells, stage: Ingest, unfit: Unfit) -> tup
     word = column.is_word()
     truth = np.array([TRUTH_WORDS.get(text.lower(), np.nan) for text in column.words])
     comma = np.array([bool(COMMA_NUMBER.fullmatch(text)) for text in column.words])
-    codes = np.where(word, column.codes, 0)
+    codes = np.zeros(len(word), np.int32) if column.codes is None else column.codes * word
     values = np.where(word, truth[codes], column.values)
     dirt = word & np.isnan(truth[codes])
     refused = dirt if stage.dirty_text == "refuse" else dirt & comma[codes]

@@ -227,9 +227,7 @@ def _newest(rows: CleanRows, rank: np.ndarray) -> Bool:
 
 def _to_be_written(rows: ScoredRows, group: Mapping[str, _Restart]) -> ScoredRows:
     firsts = np.array([group[name].written for name in rows.assets], np.int64)
-    kept = rows.tick >= firsts[rows.asset]
-    columns = (rows.asset, rows.tick, rows.probability, rows.alarm, rows.type_probability)
-    return ScoredRows(rows.assets, *(column[kept] for column in columns))
+    return rows.take(rows.tick >= firsts[rows.asset])
 
 
 def _without_outdated(
@@ -269,7 +267,7 @@ def _outdated(table: pa.Table, kind: str, group: Mapping[str, _Restart]) -> Bool
     sinces = np.array([*(_since(group, name) for name in names), _FOREVER])
     since = sinces[encoded.indices.fill_null(len(names)).to_numpy()]
     time = pc.fill_null(table["time"].cast("int64"), _NEVER).to_numpy()
-    outdated = (time >= since) & (since < _FOREVER)
+    outdated: Bool = (time >= since) & (since < _FOREVER)
     if kind == REJECTED:
         outdated &= np.isin(np.array(table["reason"].to_pylist(), object).astype(str), _OUTDATED)
     return outdated

@@ -96,19 +96,22 @@ class _FileOutcome:
 
     def tally(self) -> Tally:
         """The same in figures."""
-        counts = (self.counts[name] for name in ("rows", "scored", "rejected", "alarms"))
+        count = self.counts
         span = (min(self.span), max(self.span)) if self.span else None
         assets, events = frozenset(self.assets), frozenset(self.events)
         return Tally(
-            *counts,
-            self.not_scored,
-            self.repairs,
-            assets,
-            events,
-            span,
-            self.last,
-            self.slots,
-            self.silent,
+            rows=count["rows"],
+            scored=count["scored"],
+            rejected=count["rejected"],
+            alarms=count["alarms"],
+            not_scored=self.not_scored,
+            repairs=self.repairs,
+            assets=assets,
+            events=events,
+            span=span,
+            last=self.last,
+            counts=self.slots,
+            silent=self.silent,
         )
 
 

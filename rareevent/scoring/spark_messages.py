@@ -174,7 +174,7 @@ def slice_body(
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """One asset's rows with its state before them, and when its open segment began."""
     facts: dict[str, Any] = {"begin": begin, "words": {}}
-    arrays = {"tick": rows.tick}
+    arrays: dict[str, np.ndarray] = {"tick": rows.tick}
     for place, name in enumerate(roles.sensors):
         arrays[f"s{place}"] = rows.cells[name].values
     for place, name in enumerate(roles.texts):
@@ -231,7 +231,7 @@ def read_seen_arrays(message: Message) -> list[Seen]:
     """The rows that `seen_arrays` packed."""
     found, place = [], 0
     while f"seen_times{place}" in message.arrays:
-        pair = (message.arrays[f"seen_{name}{place}"].tobytes() for name in ("times", "prints"))
-        found.append(seen_of(message.asset, [tuple(pair)]))
+        times, prints = (message.arrays[f"seen_{name}{place}"] for name in ("times", "prints"))
+        found.append(seen_of(message.asset, [(times.tobytes(), prints.tobytes())]))
         place += 1
     return found

@@ -145,7 +145,9 @@ class _Writer:
         tick, begin, probability, types = columns
         alarm = raise_alarms(policy, tick, begin, probability, carry)
         after = carry | carry_after(policy, tick, begin, probability, alarm, carry)
-        state = replace(read_state(end), alarm=after.get(end.facts["open"], AlarmCarry()))
+        state = read_state(end)
+        if state is not None:
+            state = replace(state, alarm=after.get(end.facts["open"], AlarmCarry()))
         facts, arrays = state_body(state)
         seen = {name: value for name, value in end.arrays.items() if name.startswith("seen_")}
         yield Message(ASSET, end.asset, -1, 0, facts, arrays | seen)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -188,7 +188,11 @@ class _Cutter:
         return Message(SLICE, self.asset, self._rank, self._place - 1, facts, arrays)
 
     def _go_on(
-        self, frame: SensorFrame, new: Bool, after: dict[str, AssetState], states: dict
+        self,
+        frame: SensorFrame,
+        new: Bool,
+        after: dict[str, AssetState],
+        states: Mapping[str, AssetState],
     ) -> None:
         if self._place == 1:
             for segment, alarm in open_alarms(frame, states).items():

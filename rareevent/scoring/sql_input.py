@@ -23,7 +23,7 @@ from rareevent.ingestion.sql import SqlSource, connect, one_line, page_column, q
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from sqlalchemy import Connection, FromClause, Select
+    from sqlalchemy import ColumnClause, Connection, FromClause, Select
 
 KEY = "--input"
 _FETCHED = 50_000
@@ -132,7 +132,7 @@ def _unreadable(source: SqlSource, error: Exception) -> DataError:
 def _rows(source: SqlSource, names: Sequence[str]) -> FromClause:
     from sqlalchemy import column, table
 
-    columns = [column(name) for name in names]
+    columns: list[ColumnClause[Any]] = [column(name) for name in names]
     if source.is_query:
         return query_rows(source.what).columns(*columns).subquery("rows")
     schema, _, name = source.what.rpartition(".")
@@ -203,10 +203,8 @@ def _after_marks(
     if roles.asset is None:
         return statement.where(after(next(iter(marks.values()))))
     kind = literal(next(iter(marks.values()))).type
-    known = values(column("asset", Text), column("mark", kind), name="marks").data(
-        list(marks.items())
-    )
-    known = known.cte("marks")
+    table = values(column("asset", Text), column("mark", kind), name="marks")
+    known = table.data(list(marks.items())).cte("marks")
     joined = rows.outerjoin(known, cast(rows.c[roles.asset], Text) == known.c.asset)
     return statement.select_from(joined).where(or_(known.c.asset.is_(None), after(known.c.mark)))
 

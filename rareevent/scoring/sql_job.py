@@ -79,7 +79,8 @@ def score_to_tables(
     target = parse_sql(output, "--output")
     _refuse_options(options)
     work = open_work(bundle, source, events, options)
-    model, totals, late = model_key(bundle, options.model), Totals(), {}
+    late: dict[str, int] = {}
+    model, totals = model_key(bundle, options.model), Totals()
     with open_tables(target, bundle, model) as tables:
         if options.reprocess:
             tables.start_over()

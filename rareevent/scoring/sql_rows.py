@@ -22,8 +22,8 @@ _CHUNK = 1 << 16
 def score_rows(bundle: Bundle, model: str, rows: ScoredRows) -> Iterator[dict[str, Any]]:
     """asset, time, model, probability, probability_TYPE for each type of events, alarm."""
     types = bundle.config.model.type_names
-    names = ("asset", "time", "model", "probability", "alarm")
-    names += tuple(f"probability_{kind}" for kind in types)
+    names = ["asset", "time", "model", "probability", "alarm"]
+    names += [f"probability_{kind}" for kind in types]
     for part in _parts(np.arange(len(rows))):
         columns = (*_keys(bundle, model, rows, part), rows.probability[part].tolist())
         told = rows.type_probability[part].T.tolist()
@@ -66,7 +66,7 @@ def rejected_rows(
             yield entry | {"id": digest[:32]}
 
 
-def _keys(bundle: Bundle, model: str, rows: ScoredRows, part: np.ndarray) -> tuple[list, ...]:
+def _keys(bundle: Bundle, model: str, rows: ScoredRows, part: np.ndarray) -> tuple[list[Any], ...]:
     ticks = rows.tick[part]
     times = ticks.astype("M8[us]") if bundle.clock.kind == "datetime" else ticks
     assets = [rows.assets[code] for code in rows.asset[part].tolist()]

@@ -7,6 +7,7 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -101,7 +102,7 @@ def state_values(state: AssetState) -> tuple[int, bytes, bytes, str, str]:
     )
 
 
-def state_of(row: Sequence) -> AssetState:
+def state_of(row: Sequence[Any]) -> AssetState:
     """The state whose `state_values` a database kept."""
     last, times, sensors, texts, alarm = row
     time = np.frombuffer(times, np.int64)

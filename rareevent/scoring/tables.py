@@ -49,6 +49,38 @@ class ScoredRows:
     def __len__(self) -> int:
         return len(self.tick)
 
+    def take(self, which: Bool) -> ScoredRows:
+        """Some of the rows, by a mask bool [m]."""
+        return ScoredRows(
+            self.assets,
+            self.asset[which],
+            self.tick[which],
+            self.probability[which],
+            self.alarm[which],
+            self.type_probability[which],
+        )
+
+
+def join_scored(assets: tuple[str, ...], parts: Sequence[ScoredRows], types: int) -> ScoredRows:
+    """All of some rows, which have the same assets and as many types of events."""
+    nothing = ScoredRows(
+        assets,
+        np.zeros(0, np.int32),
+        np.zeros(0, np.int64),
+        np.zeros(0),
+        np.zeros(0, bool),
+        np.zeros((0, types)),
+    )
+    parts = parts or [nothing]
+    return ScoredRows(
+        assets,
+        np.concatenate([part.asset for part in parts]),
+        np.concatenate([part.tick for part in parts]),
+        np.concatenate([part.probability for part in parts]),
+        np.concatenate([part.alarm for part in parts]),
+        np.concatenate([part.type_probability for part in parts]),
+    )
+
 
 def scores_schema(bundle: Bundle) -> pa.Schema:
     """asset, time, probability, probability_TYPE for each type of events, alarm."""
@@ -169,7 +201,9 @@ def _pieces(which: Int64) -> Iterator[Int64]:
     return (which[low : low + _CHUNK] for low in range(0, len(which), _CHUNK))
 
 
-def _batch(schema: pa.Schema, rows: ScoredRows, part: Int64, columns: Sequence) -> pa.RecordBatch:
+def _batch(
+    schema: pa.Schema, rows: ScoredRows, part: Int64, columns: Sequence[np.ndarray]
+) -> pa.RecordBatch:
     import pyarrow as pa
 
     names = pa.array(list(rows.assets), pa.string())

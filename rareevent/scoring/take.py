@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rareevent.ingestion.frame import Bool, Float64, Int32, Int64
+from rareevent.ingestion.frame import Bool, Int64
 from rareevent.scoring.carry import AssetState, Continued, Reader, score_on
 from rareevent.scoring.drift_counts import RowCounts, drift_reference_of
 from rareevent.scoring.engine import why_unscored
@@ -21,7 +21,7 @@ from rareevent.scoring.rejected import CONFLICTING, DUPLICATE, LATE, rejected_ba
 from rareevent.scoring.rows import CleanRows
 from rareevent.scoring.silent import Silent
 from rareevent.scoring.state import Seen
-from rareevent.scoring.tables import ScoredRows
+from rareevent.scoring.tables import ScoredRows, join_scored
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -138,17 +138,15 @@ class Taking:
         self._reader, self._past, self._source, self._watch = reader, past, source, watch
         self._names = tuple(assets)
         self._code = {name: code for code, name in enumerate(assets)}
-        self._scored: list[tuple[Int32, Int64, Float64, Bool, Float64]] = []
+        self._scored: list[ScoredRows] = []
 
     def scored(self) -> ScoredRows:
         """All rows scored so far."""
-        types = np.zeros((0, len(self._reader.bundle.config.model.type_names)))
-        codes, ticks = np.zeros(0, np.int32), np.zeros(0, np.int64)
-        empty = (codes, ticks, np.zeros(0), np.zeros(0, bool), types)
-        columns = zip(*(self._scored or [empty]), strict=True)
-        # Kept joined, so that asking again copies nothing.
-        self._scored = [tuple(np.concatenate(column) for column in columns)]
-        return ScoredRows(self._names, *self._scored[0])
+        if len(self._scored) != 1:
+            types = len(self._reader.bundle.config.model.type_names)
+            # Kept joined, so that asking again copies nothing.
+            self._scored = [join_scored(self._names, self._scored, types)]
+        return self._scored[0]
 
     def tally(self) -> Tally:
         """What the rows came to, in figures."""
@@ -174,11 +172,30 @@ class Taking:
         """Rows rejected so far."""
         return sum(len(batch) for batch in self.rejections)
 
-    def reject(self, reason: Sequence[str], **known: object) -> None:
+    def reject(
+        self,
+        reason: Sequence[str],
+        *,
+        row: Int64 | None = None,
+        asset: Sequence[str | None] | None = None,
+        tick: Int64 | None = None,
+        timed: Bool | None = None,
+        detail: Sequence[str | None] | None = None,
+    ) -> None:
         """Note rows that have no score; see `rejected_batch` for what may be known of them."""
         if len(reason):
-            clock = self._reader.bundle.clock
-            self.rejections.append(rejected_batch(clock, self._source.name, reason, **known))
+            self.rejections.append(
+                rejected_batch(
+                    self._reader.bundle.clock,
+                    self._source.name,
+                    reason,
+                    row=row,
+                    asset=asset,
+                    tick=tick,
+                    timed=timed,
+                    detail=detail,
+                )
+            )
             self.not_scored.update(reason)
 
     def add(self, rows: CleanRows, number: Int64) -> None:
@@ -245,8 +262,8 @@ class Taking:
             tick = rows.tick[mine]
             seen = self._past.seen(name, int(tick.min()), int(tick.max()))
             at_all[mine] = np.isin(tick, seen.tick)
-            both = [_with_print(t, p) for t, p in ((tick, prints[mine]), (seen.tick, seen.prints))]
-            known[mine] = np.isin(*both)
+            taken = _with_print(seen.tick, seen.prints)
+            known[mine] = np.isin(_with_print(tick, prints[mine]), taken)
         return known, at_all
 
     def _without_conflicts(
@@ -270,8 +287,13 @@ class Taking:
         self, rows: CleanRows, number: Int64, which: Bool, reason: str, words: Sequence[str]
     ) -> None:
         names = [rows.assets[code] for code in rows.asset[which]]
-        known = {"row": number[which], "asset": names, "tick": rows.tick[which], "detail": words}
-        self.reject([reason] * len(names), **known)
+        self.reject(
+            [reason] * len(names),
+            row=number[which],
+            asset=names,
+            tick=rows.tick[which],
+            detail=words,
+        )
 
     def _add_new(self, rows: CleanRows, prints: Uint32, states: Mapping[str, AssetState]) -> None:
         done = score_on(self._reader, states, rows, self._source.name)
@@ -300,14 +322,22 @@ class Taking:
         types = np.zeros((len(scores), 0))
         if scores.type_probability is not None:
             types = scores.probability[:, None] * scores.type_probability
-        columns = (codes[scores.asset], scores.time, scores.probability, scores.alarm, types)
-        if since is not None:
-            wanted = scores.time >= since
-            self.not_scored[WARM_UP] += int((~wanted).sum())
-            columns = tuple(column[wanted] for column in columns)
-        self._scored.append(columns)
-        shown = slice(None) if since is None else scores.time >= since
-        self.counts.add(done.frame, scores.row[shown], scores.alarm[shown])
+        rows = ScoredRows(
+            self._names,
+            codes[scores.asset],
+            scores.time,
+            scores.probability,
+            scores.alarm,
+            types,
+        )
+        if since is None:
+            self._scored.append(rows)
+            self.counts.add(done.frame, scores.row, scores.alarm)
+            return
+        wanted = scores.time >= since
+        self.not_scored[WARM_UP] += int((~wanted).sum())
+        self._scored.append(rows.take(wanted))
+        self.counts.add(done.frame, scores.row[wanted], scores.alarm[wanted])
 
     def _reject_unscored(self, done: Continued) -> None:
         frame, unscored = done.frame, done.new.copy()

@@ -84,7 +84,7 @@ def read_sensor(values: Float64, profile: Mapping[str, Any], quantiles: Float64)
     if not len(known):
         return Readings(None, None, None, None, normal, None, missing, 0, False)
     first, last, low, high = (float(v) for v in (known[0], known[-1], known.min(), known.max()))
-    if usual is None:
+    if usual is None or normal is None:
         return Readings(first, last, low, high, None, None, missing, 0, False)
     outside = int(np.count_nonzero((known < usual[0]) | (known > usual[-1])))
     constant = len(known) >= _FEWEST_CONSTANT and low == high and normal[0] < normal[2]

@@ -59,11 +59,11 @@ def find_home(folder: Path | None = None) -> Home:
     if not uri:
         database = (folder or Path.cwd()).absolute() / DATABASE
         return Home(f"{_SQLITE}{database}", database.parent / "artifacts")
-    database = _database_of(uri)
-    if database is None:
+    named = _database_of(uri)
+    if named is None:
         return Home(uri, None)
     query = uri.partition("?")[2]
-    return Home(f"{_SQLITE}{database}{'?' if query else ''}{query}", database.parent / "artifacts")
+    return Home(f"{_SQLITE}{named}{'?' if query else ''}{query}", named.parent / "artifacts")
 
 
 def connect(home: Home | None = None) -> MlflowClient:
@@ -89,7 +89,7 @@ def connect(home: Home | None = None) -> MlflowClient:
         # from another folder, would find it and take it for the user's wish.
         if inherited is None:
             os.environ.pop("MLFLOW_TRACKING_URI", None)
-        client = mlflow.MlflowClient()
+        client: MlflowClient = mlflow.MlflowClient()
         client.search_experiments(max_results=1)
     return client
 

@@ -101,17 +101,18 @@ def model_signature(columns: Sequence[str], clock: Clock) -> ModelSignature:
     reads both, and says which value it cannot read.
     """
     from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, DataType, Schema
+    from mlflow.types import ColSpec, DataType, Schema, TensorSpec
     from mlflow.types.schema import AnyType
 
     time = DataType.datetime if clock.kind == "datetime" else DataType.long
-    outputs = [
+    outputs: list[ColSpec | TensorSpec] = [
         ColSpec(DataType.string, "asset"),
         ColSpec(time, "time"),
         ColSpec(DataType.double, "probability"),
         ColSpec(DataType.boolean, "alarm"),
     ]
-    return ModelSignature(Schema([ColSpec(AnyType(), c) for c in columns]), Schema(outputs))
+    inputs: list[ColSpec | TensorSpec] = [ColSpec(AnyType(), name) for name in columns]
+    return ModelSignature(Schema(inputs), Schema(outputs))
 
 
 def scoring_requirements() -> list[str]:

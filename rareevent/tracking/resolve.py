@@ -74,6 +74,11 @@ def resolve_model(model: str, home: Home | None = None) -> ResolvedModel:
     name, version = _registered_version(client, home, reference)
     with tracking_errors(f"cannot read version {version} of {name!r} at {home.uri}"):
         source = client.get_model_version(name, str(version)).source
+    if source is None:
+        raise ModelError(
+            f"version {version} of {name!r} at {home.uri} does not say where its files are;"
+            " register it again"
+        )
     if _MODEL_ID.match(source.removeprefix("models:/")):
         source = _logged_location(client, home, source.removeprefix("models:/"))
     return _local(source, f"models:/{name}/{version}", name, version)
@@ -161,4 +166,4 @@ def _bundle_in(folder: Path, asked: str) -> Path:
         loader, data = None, ""
     if loader != LOADER_MODULE:
         raise ModelError(f"{asked} is an MLflow model, but not one that rareevent made")
-    return folder / data
+    return folder / str(data)

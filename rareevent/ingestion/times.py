@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from rareevent.errors import DataError
 from rareevent.ingestion.arrow_casts import cast_or_none
-from rareevent.ingestion.frame import ISO, Bool, Int64
+from rareevent.ingestion.frame import ISO, Bool, Float64, Int64
 from rareevent.ingestion.time_formats import Reading, infer_formats, read_format, read_iso
 
 _EPOCHS = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
@@ -149,11 +148,12 @@ def _from_timestamps(column: pa.Array, place: Place) -> Times:
     return Times("datetime", pc.cast(micros, pa.int64()).to_numpy(), local=zone is None)
 
 
-def _micros(column: pa.Array) -> NDArray[Any]:
+def _micros(column: pa.Array) -> Float64:
     """Timestamps or dates as microseconds since 1970, far ones too, float64 [n]; NaN for null."""
     unit = _UNIT_US[getattr(column.type, "unit", str(column.type))]
     raw = column.view(f"i{column.type.bit_width // 8}").cast(pa.int64())
-    return pc.cast(raw, pa.float64(), safe=False).to_numpy(zero_copy_only=False) * unit
+    count: Float64 = pc.cast(raw, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    return count * unit
 
 
 def in_calendar(column: pa.Array, time_format: str | None) -> Bool:
@@ -163,15 +163,19 @@ def in_calendar(column: pa.Array, time_format: str | None) -> Bool:
     """
     if pa.types.is_temporal(column.type):
         if pa.types.is_time(column.type) or pa.types.is_duration(column.type):
-            return pc.is_valid(column).to_numpy(zero_copy_only=False)
-        micros = _micros(column)
-        return (micros >= _FIRST_US) & (micros <= _LAST_US)
-    values = pc.cast(column, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+            valid: Bool = pc.is_valid(column).to_numpy(zero_copy_only=False)
+            return valid
+        return _within_years(_micros(column))
+    values: Float64 = pc.cast(column, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     if time_format in _EPOCHS:
-        micros = values * _EPOCHS[time_format]
-        return (micros >= _FIRST_US) & (micros <= _LAST_US)
+        return _within_years(values * _EPOCHS[time_format])
     # A comparison with NaN is false, so what is missing is no time either.
-    return (np.abs(values) <= _OLDEST) & (np.floor(values) == values)
+    whole: Bool = np.floor(values) == values
+    return whole & (np.abs(values) <= _OLDEST)
+
+
+def _within_years(micros: Float64) -> Bool:
+    return (micros >= _FIRST_US) & (micros <= _LAST_US)
 
 
 def _from_numbers(column: pa.Array, time_format: str | None, place: Place) -> Times:
@@ -183,7 +187,7 @@ def _from_numbers(column: pa.Array, time_format: str | None, place: Place) -> Ti
     return Times("age", ticks, notes=_suspicions(ticks, place))
 
 
-def _refuse_far(micros: NDArray[Any], place: Place) -> None:
+def _refuse_far(micros: Float64, place: Place) -> None:
     """Refuse points in time that no calendar has; micros float64 [n], NaN passes."""
     far = np.flatnonzero((micros < _FIRST_US) | (micros > _LAST_US))
     if len(far):

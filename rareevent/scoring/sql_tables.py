@@ -68,7 +68,8 @@ class ScoreTables:
         """The states of those assets that have one."""
         from sqlalchemy import select
 
-        table, found = self.states, {}
+        found: dict[str, AssetState] = {}
+        table = self.states
         columns = [table.c.asset, *(table.c[name] for name in _STATE)]
         for low in range(0, len(assets), _ASKED):
             asked = table.c.asset.in_(assets[low : low + _ASKED])
@@ -195,7 +196,9 @@ def upsert(link: Connection, table: Table, rows: Iterable[dict[str, Any]]) -> No
     """Insert rows, or replace those with the same key, some thousand at a time."""
     from sqlalchemy.dialects import postgresql, sqlite
 
-    insert = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}[link.dialect.name](table)
+    insert: postgresql.Insert | sqlite.Insert = postgresql.insert(table)
+    if link.dialect.name == "sqlite":
+        insert = sqlite.insert(table)
     key = [column.name for column in table.primary_key]
     others = {c.name: insert.excluded[c.name] for c in table.columns if c.name not in key}
     statement = insert.on_conflict_do_update(index_elements=key, set_=others)
@@ -223,16 +226,15 @@ def define_tables(link: Connection, target: SqlSource, bundle: Bundle, model: st
         return Table(f"{name}{suffix}", metadata, *keys, *(Plain(n, k) for n, k in others.items()))
 
     row = {"asset": Text(), "time": moment, "model": Text()}
-    told = {f"probability_{kind}": Double() for kind in types}
+    told: dict[str, Double[float]] = {f"probability_{kind}": Double() for kind in types}
     likeliest = {"type": Text()} if types else {}
     of_asset = {"model": Text(), "asset": Text()}
     rejected = {"model": Text(), "file": Text(), "row": BigInteger(), "asset": Text()}
     rejected |= {"time": moment, "reason": Text(), "detail": Text()}
     counts = dict.fromkeys(("rows", "scored", "rejected", "alarms"), BigInteger())
     words = dict.fromkeys(("not_scored", "first", "last", "bundle", "taken"), Text())
-    state = dict(
-        zip(_STATE, (BigInteger(), LargeBinary(), LargeBinary(), Text(), Text()), strict=1)
-    )
+    kinds = (BigInteger(), LargeBinary(), LargeBinary(), Text(), Text())
+    state = dict(zip(_STATE, kinds, strict=True))
     return ScoreTables(
         link,
         target,

@@ -45,11 +45,12 @@ test: lint  ## lint, then the fast tests
 test-slow: setup  ## the long tests
 	$(BIN)/pytest -m slow
 
-lint: setup  ## ruff and import-linter
+lint: setup  ## ruff, import-linter and mypy
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports --no-cache > .lint-imports.log || { cat .lint-imports.log; exit 1; }
 	@rm -f .lint-imports.log
+	$(BIN)/mypy
 
 bench: setup  ## print how fast, against what one would otherwise do
 	$(BIN)/python -m tests.benchmarks

@@ -161,7 +161,6 @@ def _nearly_all_moved(column: ColumnReference) -> float:
     """
     usual = column.expected * (1 - _NEARLY_ALL)
     moved = column.expected.sum() * _NEARLY_ALL * np.eye(len(usual))
-    places = (0, len(usual) - 1)
-    if column.levels is not None:
-        places = tuple(range(max(len(column.levels), 1)))
+    ends = [0, len(usual) - 1]
+    places = ends if column.levels is None else list(range(max(len(column.levels), 1)))
     return max(population_stability(column.expected, usual + moved[place]) for place in places)

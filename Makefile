@@ -11,7 +11,7 @@ LOCK = --universal --python-version 3.11 --generate-hashes --no-strip-extras --n
 SCORE_VENV ?= .venv-score
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-score demo test test-slow lint bench benchmark-quality ui lock clean
+.PHONY: help setup setup-score demo test test-slow lint bench benchmark-quality docs ui lock clean
 
 help:  ## say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,10 @@ lock: setup  ## pin the newest versions that pyproject.toml allows (needs uv)
 	uv pip compile $(LOCK) --group score --constraint .constraints.txt \
 	  --output-file requirements-score.lock
 	@rm -f .constraints.txt
+
+docs: setup  ## the pages as HTML in build/docs/html, the reference written anew
+	@$(BIN)/python docs/generate.py
+	@$(BIN)/python docs/build.py
 
 clean:  ## remove .venv and caches; mlruns/ and data/ stay
 	rm -rf $(VENV) $(SCORE_VENV) .pytest_cache .ruff_cache .hypothesis build dist

@@ -51,5 +51,5 @@ def _next_steps(folder: str, run_id: str) -> list[tuple[str, str]]:
         ("compare runs in MLflow", "rareevent ui"),
         ("look at the scores", f"{folder}/scores/scores"),
         ("change a setting", f"rareevent train {folder}/pipeline.yaml --set window.lookback=12"),
-        ("bring your own data", "README.md, section 'Your own data'"),
+        ("bring your own data", "docs/own_data.md"),
     ]

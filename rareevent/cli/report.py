@@ -11,11 +11,12 @@ from rareevent.cli.console import example, json_option, print_json
     "-o", "--output", required=True, type=click.Path(dir_okay=False), help="HTML file to write."
 )
 @json_option
-@example("rareevent report 3f2c9e... -o report.html")
+@example("rareevent report models:/demo@champion -o report.html")
 def command(run: str, output: str, as_json: bool) -> None:
     """Write the HTML report of a run to a file that opens without a network.
 
-    RUN is a run id, as `rareevent runs` lists them.
+    RUN is a run id, as `rareevent runs` lists them, or a registered model such as
+    models:/demo@champion or models:/demo/2, whose run is meant.
     """
     from rareevent.jobs.report import report
 

@@ -16,8 +16,9 @@ def command(
 ) -> None:
     """List runs with their headline figures, or compare two of them.
 
-    With --compare, two run ids are compared on the same test rows, with intervals of the
-    differences and the verdict in words.
+    With --compare, two runs (ids, or registered models such as models:/demo/1, for the runs that
+    made them) are compared on the same test rows, with intervals of the differences and the
+    verdict in words.
     """
     from rareevent.jobs.runs import compare_runs, list_runs
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rareevent.errors import TrackingError
 from rareevent.tracking.home import Home, connect, find_home, tracking_errors
 from rareevent.tracking.models import all_pages, registered
+from rareevent.tracking.resolve import run_of_model
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -101,13 +102,17 @@ def list_runs(
 
 
 def full_run_id(run_id: str, home: Home | None = None) -> str:
-    """The run that an id, or the beginning of one as tables show it, stands for.
+    """The run that an id, the beginning of one as tables show it, or a registered model stands for.
 
     Raises
     ------
     TrackingError
         When no run or several begin so.
+    ModelError
+        When there is no such model.
     """
+    if run_id.startswith("models:/"):
+        return run_of_model(run_id, home)
     run_id = run_id.removeprefix("runs:/")
     if len(run_id) == _ID_LENGTH:
         return run_id

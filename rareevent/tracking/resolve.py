@@ -84,6 +84,30 @@ def resolve_model(model: str, home: Home | None = None) -> ResolvedModel:
     return _local(source, f"models:/{name}/{version}", name, version)
 
 
+def run_of_model(model: str, home: Home | None = None) -> str:
+    """The id of the run that made a registered version.
+
+    Parameters
+    ----------
+    model : "models:/NAME@ALIAS", "models:/NAME/VERSION" or "models:/NAME/latest"
+
+    Raises
+    ------
+    ModelError
+        When there is no such version; lists what there is.
+    TrackingError
+        When MLflow cannot be reached.
+    """
+    home = home or find_home()
+    client = connect(home)
+    name, version = _registered_version(client, home, model.removeprefix("models:/").strip("/"))
+    with tracking_errors(f"cannot read version {version} of {name!r} at {home.uri}"):
+        run_id = client.get_model_version(name, str(version)).run_id
+    if not run_id:
+        raise ModelError(f"version {version} of {name!r} at {home.uri} was made by no run")
+    return run_id
+
+
 def _registered_version(client: MlflowClient, home: Home, reference: str) -> tuple[str, int]:
     """Name and version behind "NAME@ALIAS", "NAME/VERSION" or "NAME/latest"."""
     mark = "@" if "@" in reference else "/"

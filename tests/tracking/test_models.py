@@ -8,7 +8,7 @@ import pytest
 
 from rareevent.bundle import load_bundle, save_bundle
 from rareevent.errors import ModelError, TrackingError
-from rareevent.tracking.listing import get_record, list_runs
+from rareevent.tracking.listing import full_run_id, get_record, list_runs
 from rareevent.tracking.models import aliases, log_bundle, set_alias, version_of_run, versions
 from rareevent.tracking.resolve import resolve_model
 from rareevent.tracking.runs import training_run
@@ -167,6 +167,16 @@ def test_versions_count_up_and_remember_their_run(home, client, bundle_folder):
     assert aliases(client, "tiny") == {"champion": 2}
     assert version_of_run(client, first.run_id) == ("tiny", 1)
     assert versions(client, "it's") == []
+
+
+def test_a_registered_model_stands_for_the_run_that_made_it(home, client, bundle_folder):
+    first, second = (train(bundle_folder)[0] for _ in range(2))
+    set_alias(client, "tiny", 1)
+
+    assert full_run_id("models:/tiny@champion") == first.run_id
+    assert full_run_id("models:/tiny/2") == second.run_id
+    with pytest.raises(ModelError, match="no version '3'"):
+        full_run_id("models:/tiny/3")
 
 
 def test_a_model_need_not_be_registered(home, client, bundle_folder):

@@ -99,7 +99,7 @@ def command(
 
         options = ScoreOptions(state, since, form, reprocess, engine=engine, master=master)
         if dry_run:
-            _tell_plan(plan_score(model, source, output, options), as_json)
+            _tell_plan(plan_score(model, source, output, events, options), as_json)
             return 0
         with progress() as shown:
             done = score(model, source, output, events, options, progress=shown, stop=stop)
@@ -152,9 +152,11 @@ def _tell(done: ScoreSummary) -> None:
         click.echo(f"  scored anew: {done.rows_rescored:,} rows")
     if done.late:
         click.echo(
-            f"  {len(done.late):,} assets have rows that came late or were corrected; --reprocess"
-            " scores them anew"
+            f"  {len(done.late):,} assets have rows or events that came late or were corrected;"
+            " --reprocess scores them anew"
         )
+    if done.events_late:
+        click.echo(f"  events told only after rows behind them were scored: {done.events_late:,}")
     for note in done.notes:
         click.echo(f"  {note}")
     click.echo(f"  {done.drift.words}")

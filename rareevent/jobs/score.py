@@ -103,6 +103,7 @@ def plan_score(
     model: str,
     source: str,
     output: str | Path,
+    events: str | None = None,
     options: ScoreOptions | None = None,
     *,
     home: Home | None = None,
@@ -117,5 +118,5 @@ def plan_score(
     if is_sql(source) or is_sql(str(output)):
         from rareevent.scoring.sql_plan import plan_tables
 
-        return plan_tables(bundle, source, str(output), options)
-    return plan_files(bundle, source, output, options)
+        return plan_tables(bundle, source, str(output), options, events)
+    return plan_files(bundle, source, output, options, events)

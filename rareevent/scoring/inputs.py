@@ -9,10 +9,10 @@ from rareevent.bundle import Bundle
 from rareevent.config import EventLog
 from rareevent.errors import DataError, ModelError
 from rareevent.ingestion.event_log import read_log
-from rareevent.ingestion.files import find_files
 from rareevent.ingestion.quality import Findings
 from rareevent.ingestion.readers import read_names
 from rareevent.ingestion.roles import roles_for_scoring
+from rareevent.ingestion.sql import is_sql, parse_sql, source_files
 from rareevent.scoring.carry import Reader
 
 _LISTED = 12
@@ -46,7 +46,7 @@ def open_reader(bundle: Bundle, names: Sequence[str], events: str | Path | None)
     ----------
     bundle : Bundle
     names : columns of the input
-    events : file of known events, one row each
+    events : file of known events, one row each, or a database source of them
 
     Raises
     ------
@@ -79,19 +79,23 @@ def event_feed(bundle: Bundle, path: str | Path) -> EventLog:
     stage = bundle.config.ingest
     if isinstance(stage.events, EventLog):
         return stage.events.model_copy(update={"source": str(path)})
-    files = find_files(path, "--events")
     plain = stage.model_copy(update={"separator": ",", "header": True, "columns": None})
-    names = read_names(files[0], plain)
+    with source_files(str(path), "--events") as files:
+        names = read_names(files[0], plain)
     time = next((name for name in (stage.time, "time") if name in names), None)
     missing = [f"a time column ({stage.time!r} or 'time')"] if time is None else []
     if stage.asset is not None and stage.asset not in names:
         missing.append(f"the asset column {stage.asset!r}")
     if missing or time is None:
         raise DataError(
-            f"{files[0]}: an event feed has one row per event; this one lacks"
+            f"{_shown(path)}: an event feed has one row per event; this one lacks"
             f" {' and '.join(missing)}; received {_words(names)}"
         )
     return EventLog(source=str(path), time=time, asset=stage.asset)
+
+
+def _shown(path: str | Path) -> str:
+    return parse_sql(str(path), "--events").shown if is_sql(str(path)) else str(path)
 
 
 def _words(names: Sequence[str]) -> str:

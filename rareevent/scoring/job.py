@@ -24,13 +24,14 @@ from rareevent.scoring.folder import (
     state_lock,
 )
 from rareevent.scoring.inputs import check_columns, open_reader
+from rareevent.scoring.late_events import find_late, read_taken, write_heeded
 from rareevent.scoring.manifest import Job, commit_taking, start_over, waiting
 from rareevent.scoring.monitor import read_counts
 from rareevent.scoring.output import Format, settle
 from rareevent.scoring.pieces import take_file
 from rareevent.scoring.plan import InputFile, Plan, check_names, make_plan
 from rareevent.scoring.rescore import rescore_late
-from rareevent.scoring.state import read_late, read_seen, read_states
+from rareevent.scoring.state import read_late, read_seen, read_states, write_late
 from rareevent.scoring.store import (
     Store,
     check_owner,
@@ -144,8 +145,13 @@ def plan_files(
     source: str | Path | Sequence[Path],
     output: str | Path,
     options: ScoreOptions | None = None,
+    events: str | Path | None = None,
 ) -> dict[str, Any]:
     """What `score_files` would take, as plain data; nothing is written.
+
+    Parameters
+    ----------
+    bundle, source, output, options, events : as for `score_files`
 
     Raises
     ------
@@ -154,13 +160,14 @@ def plan_files(
     """
     options, folder = options or ScoreOptions(), Path(output)
     check_apart(folder, source)
-    job, files = open_job(bundle, source, folder, None, options)
+    job, files = open_job(bundle, source, folder, events, options)
     with open_store(job.state, "read") as store, empty_store() as nothing:
         if not options.reprocess:
             check_owner(store, bundle)
         again = waiting(store, bundle)
         known = nothing if is_anothers(store, bundle) else store
-        return make_plan(known, job.reader, [*again, *files]).to_json(bundle)
+        plan = make_plan(known, job.reader, [*again, *files])
+        return plan.with_late(find_late(job.reader, read_taken(known))).to_json(bundle)
 
 
 def open_job(
@@ -223,7 +230,10 @@ def begin(job: Job, files: Sequence[Path]) -> Plan:
     with open_store(job.state, "write") as store, store.transaction() as connection:
         facts = {"bundle": identity(bundle), "model": job.model}
         write_about(connection, facts | {"output": str(job.folder.resolve())})
-    return plan
+        events = find_late(job.reader, read_taken(store))
+        write_heeded(connection, events.events)
+        write_late(connection, events.since)
+    return plan.with_late(events)
 
 
 def _check_place(job: Job, store: Store) -> None:

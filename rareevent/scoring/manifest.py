@@ -19,6 +19,7 @@ from rareevent.bundle import Bundle
 from rareevent.errors import DataError
 from rareevent.scoring.carry import Reader
 from rareevent.scoring.folder import REJECTED
+from rareevent.scoring.late_events import known_by, write_heeded
 from rareevent.scoring.monitor import slots_by_file, write_counts
 from rareevent.scoring.output import (
     Format,
@@ -32,7 +33,7 @@ from rareevent.scoring.output import (
 )
 from rareevent.scoring.plan import InputFile
 from rareevent.scoring.rejected import rejected_schema
-from rareevent.scoring.state import write_late, write_seen, write_states
+from rareevent.scoring.state import lasts_of, write_late, write_seen, write_states
 from rareevent.scoring.store import Store, identity, is_anothers, write_about
 from rareevent.scoring.tables import stage_rows
 from rareevent.scoring.take import Taking, Tally
@@ -87,6 +88,7 @@ def commit_taking(job: Job, store: Store, file: InputFile, taking: Taking) -> No
             write_states(connection, taking.states)
             write_seen(connection, taking.seen)
             write_late(connection, taking.late)
+            write_heeded(connection, known_by(job.reader, lasts_of(taking.states)))
             write_counts(connection, slots_by_file(bundle, taking.counts.slots, number))
             connection.execute("DELETE FROM waiting WHERE path = ?", (file.name,))
     except Exception:
@@ -171,7 +173,7 @@ def start_over(job: Job, store: Store) -> None:
         connection.executemany(
             "INSERT OR IGNORE INTO waiting VALUES (?)", ((str(path),) for path in again)
         )
-        for table in ("inputs", "states", "seen", "late", "monitored"):
+        for table in ("inputs", "states", "seen", "late", "monitored", "events"):
             connection.execute(f"DELETE FROM {table}")
         held = connection.execute("SELECT path FROM outputs").fetchall()
         retire(connection, (path for (path,) in held))

@@ -14,6 +14,7 @@ from rareevent.ingestion.files import digest
 from rareevent.ingestion.readers import read_names
 from rareevent.scoring.carry import Reader
 from rareevent.scoring.inputs import check_columns
+from rareevent.scoring.late_events import LateEvents
 from rareevent.scoring.state import read_late
 from rareevent.scoring.store import Store
 from rareevent.scoring.survey import survey_file
@@ -70,14 +71,16 @@ class Plan:
     ----------
     files : to take, by their first time, then name
     known : how many files were taken before
-    late : asset -> first time of rows that came too late and wait to be rescored
+    late : asset -> first time of rows or events that came too late and wait to be heeded
     named : digest -> a file of the input that holds it
+    late_events : events of the feed that came too late, met by this job
     """
 
     files: tuple[InputFile, ...]
     known: int
     late: dict[str, int]
     named: Mapping[str, Path] = field(default_factory=dict)
+    late_events: int = 0
 
     def to_json(self, bundle: Bundle) -> dict[str, Any]:
         """Plain data, JSON-able."""
@@ -94,7 +97,15 @@ class Plan:
             ],
             "known": self.known,
             "late": {asset: bundle.clock.text(since) for asset, since in self.late.items()},
+            "late_events": self.late_events,
         }
+
+    def with_late(self, events: LateEvents) -> Plan:
+        """The plan with events that came late."""
+        late = dict(self.late)
+        for asset, since in events.since.items():
+            late[asset] = min(since, late.get(asset, since))
+        return replace(self, late=dict(sorted(late.items())), late_events=events.count)
 
 
 def make_plan(store: Store, reader: Reader, files: Sequence[Path]) -> Plan:

@@ -21,6 +21,7 @@ from rareevent.ingestion.clocks import gap_ticks
 from rareevent.ingestion.frame import Bool, Int64
 from rareevent.scoring.engine import NOT_FINITE, REASONS, SHORT_HISTORY
 from rareevent.scoring.folder import REJECTED
+from rareevent.scoring.late_events import with_heeded
 from rareevent.scoring.manifest import Job, part_name, stage_rejected
 from rareevent.scoring.output import (
     RETIRE,
@@ -162,7 +163,7 @@ def _take_anew(
     job: Job, store: Store, group: Mapping[str, _Restart], named: Mapping[str, Path]
 ) -> Taking:
     """Score the group's rows from their starts, as the files now hold them."""
-    reader, pieces, ranks = job.reader, [], []
+    reader, pieces, ranks = with_heeded(job.reader, store, group), [], []
     scratch = Taking(reader, no_past(), Source("files"), tuple(group))
     earliest = min(restart.start for restart in group.values())
     missing = {asset: _known_from(store, asset, group[asset].start) for asset in group}

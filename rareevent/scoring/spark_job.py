@@ -21,6 +21,7 @@ from rareevent.scoring.carry import AssetState
 from rareevent.scoring.drift_counts import add_counts
 from rareevent.scoring.folder import check_apart
 from rareevent.scoring.job import ScoreOptions, Step, begin, hold_output, open_job
+from rareevent.scoring.late_events import known_by, write_heeded
 from rareevent.scoring.manifest import Job, enter_input, part_name, stage_rejected
 from rareevent.scoring.monitor import read_counts, slots_by_file, write_counts
 from rareevent.scoring.output import Part, clear_staged, enter, settle, sync_staged
@@ -41,7 +42,14 @@ from rareevent.scoring.spark_scores import finish_assets, part_of, score_slices
 from rareevent.scoring.spark_session import spark_session
 from rareevent.scoring.spark_slices import cut_slices, read_files
 from rareevent.scoring.spark_work import Work
-from rareevent.scoring.state import Seen, read_late, write_late, write_seen, write_states
+from rareevent.scoring.state import (
+    Seen,
+    lasts_of,
+    read_late,
+    write_late,
+    write_seen,
+    write_states,
+)
 from rareevent.scoring.store import Store, open_store
 from rareevent.scoring.summary import ScoreSummary, Totals, summarise
 from rareevent.scoring.take import Tally
@@ -278,6 +286,7 @@ def _commit(job: Job, store: Store, plan: Plan, outcome: _Outcome, totals: Total
             write_states(connection, outcome.states)
             write_seen(connection, outcome.seen)
             write_late(connection, outcome.late)
+            write_heeded(connection, known_by(job.reader, lasts_of(outcome.states)))
     except Exception:
         clear_staged(store, job.folder)
         raise

@@ -17,6 +17,7 @@ from rareevent.errors import ConfigError
 from rareevent.ingestion.sql import is_sql, parse_sql
 from rareevent.scoring.folder import MANIFEST_FILE, check_apart
 from rareevent.scoring.job import Callbacks, ScoreOptions, Step, Watch, begin, hold_output, take_all
+from rareevent.scoring.late_events import find_late, known_by
 from rareevent.scoring.manifest import Job
 from rareevent.scoring.monitor import slots_by_file
 from rareevent.scoring.pieces import take_file
@@ -33,7 +34,7 @@ from rareevent.scoring.sql_plan import (
 )
 from rareevent.scoring.sql_rows import alarm_rows, rejected_rows, score_rows
 from rareevent.scoring.sql_tables import ScoreTables, upsert
-from rareevent.scoring.state import read_late
+from rareevent.scoring.state import lasts_of, read_late
 from rareevent.scoring.store import identity, open_store
 from rareevent.scoring.summary import ScoreSummary, Totals, summarise
 from rareevent.scoring.survey import survey_file
@@ -79,14 +80,17 @@ def score_to_tables(
     target = parse_sql(output, "--output")
     _refuse_options(options)
     work = open_work(bundle, source, events, options)
-    late: dict[str, int] = {}
     model, totals = model_key(bundle, options.model), Totals()
     with open_tables(target, bundle, model) as tables:
         if options.reprocess:
             tables.start_over()
         check_bundle(bundle, tables)
+        behind = find_late(work.reader, tables.read_taken())
+        with tables.transaction() as link:
+            tables.write_heeded(link, behind.events)
         with _inputs(work, tables) as plan:
-            call = Callbacks(step, stop, watch)
+            plan, call = plan.with_late(behind), Callbacks(step, stop, watch)
+            late = dict(plan.late)
             stopped = _take_all(work, tables, plan, totals, late, call)
         totals.kept = tables.read_counts()
     job = Job(work.reader, Path(), Path(), model, options.format, work.since, options.reprocess)
@@ -133,9 +137,10 @@ def score_from_table(
     known_as = options.model or f"bundle {identity(bundle)[:12]}"
     job = Job(work.reader, folder, state, known_as, options.format, work.since, False)
     with hold_output(job), tempfile.TemporaryDirectory(prefix="rareevent-") as pages:
-        begin(job, ())
+        late_events = begin(job, ()).late_events
         with open_store(job.state, "write") as store:
             plan = spooled_plan(work.reader, source, marks_of(store), Path(pages))
+            plan = replace(plan, late_events=late_events)
             stopped = take_all(job, store, plan, totals, Callbacks(step, stop, watch))
             late = {a: bundle.clock.text(since) for a, since in read_late(store).items()}
     seconds = round(time.perf_counter() - started, 3)
@@ -208,6 +213,7 @@ def _commit(work: SqlWork, tables: ScoreTables, file: InputFile, taking: Taking)
         upsert(link, tables.rejected, rejected)
         tables.write_states(link, taking.states)
         tables.write_seen(link, taking.seen)
+        tables.write_heeded(link, known_by(work.reader, lasts_of(taking.states)))
         number = tables.next_slot(link)
         tables.write_counts(link, slots_by_file(bundle, taking.counts.slots, number))
         upsert(link, tables.inputs, [_entry(work, tables.model, file, taking)])

@@ -17,6 +17,7 @@ from rareevent.scoring.carry import Reader
 from rareevent.scoring.folder import MANIFEST_FILE
 from rareevent.scoring.inputs import check_columns, open_reader
 from rareevent.scoring.job import ScoreOptions
+from rareevent.scoring.late_events import LateEvents, find_late, read_taken
 from rareevent.scoring.plan import InputFile, Plan, make_plan
 from rareevent.scoring.sql_input import KEY, NewRows, count_new, spool, table_names
 from rareevent.scoring.sql_output import look_at_tables
@@ -38,7 +39,11 @@ class SqlWork:
 
 
 def plan_tables(
-    bundle: Bundle, source: str, output: str, options: ScoreOptions | None = None
+    bundle: Bundle,
+    source: str,
+    output: str,
+    options: ScoreOptions | None = None,
+    events: str | Path | None = None,
 ) -> dict[str, Any]:
     """What `score_to_tables` or `score_from_table` would take, as plain data; no row is written.
 
@@ -48,28 +53,31 @@ def plan_tables(
         As they do.
     """
     options = options or ScoreOptions()
-    work = open_work(bundle, source, None, options)
+    work = open_work(bundle, source, events, options)
     if not is_sql(output):
         state = Path(output, MANIFEST_FILE) if options.state is None else Path(options.state)
         with open_store(state, "read") as store:
             check_owner(store, bundle)
-            return _plan_rows(work, marks_of(store))
+            late = find_late(work.reader, read_taken(store))
+            return _plan_rows(work, marks_of(store), late)
     target, model = parse_sql(output, "--output"), model_key(bundle, options.model)
     with look_at_tables(target, bundle, model) as tables:
         if tables is not None and not options.reprocess:
             check_bundle(bundle, tables)
         known = None if options.reprocess else tables
+        late = find_late(work.reader, {} if known is None else known.read_taken())
         if not is_sql(source):
-            return plan_new_files(work, known).to_json(bundle)
-        return _plan_rows(work, {} if known is None else known.read_marks())
+            return plan_new_files(work, known).with_late(late).to_json(bundle)
+        return _plan_rows(work, {} if known is None else known.read_marks(), late)
 
 
-def _plan_rows(work: SqlWork, marks: Mapping[str, int]) -> dict[str, Any]:
+def _plan_rows(work: SqlWork, marks: Mapping[str, int], late: LateEvents) -> dict[str, Any]:
     wanted = _wanted(work.reader, work.source, marks)
     rows, first = count_new(wanted)
     name = wanted.source.shown
     entry = {"file": name, "sha256": None, "rows": rows, "first": first, "grew": bool(marks)}
-    return {"files": [entry] if rows else [], "known": 0, "late": {}}
+    plan = Plan((), 0, {}).with_late(late).to_json(work.reader.bundle)
+    return plan | {"files": [entry] if rows else []}
 
 
 def marks_of(store: Store) -> dict[str, int]:
@@ -137,7 +145,7 @@ def _page(path: Path, source: SqlSource, again: bool) -> InputFile:
 
 def plan_new_files(work: SqlWork, tables: ScoreTables | None) -> Plan:
     """Files whose content was not taken before, in the order of their first times."""
-    taken = {} if tables is None else tables.read_taken()
+    taken = {} if tables is None else tables.read_inputs()
     found = [path.absolute() for path in find_files(work.source, KEY)]
     fresh = [path for path in found if digest([path]) not in taken]
     with empty_store() as nothing:

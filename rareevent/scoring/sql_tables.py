@@ -1,9 +1,9 @@
 """The tables of an output: scores, and what the job must know to go on, changed together.
 
 `NAME` holds scores, `NAME_alarms` alarms, `NAME_rejected` rows without a score. `NAME_states`,
-`NAME_seen`, `NAME_inputs` and `NAME_monitored` are what the job must know to go on. They stand in
-the same database so that one transaction changes them with the scores, and a backup of one is a
-backup of the other.
+`NAME_seen`, `NAME_inputs`, `NAME_monitored` and `NAME_events` are what the job must know to go on.
+They stand in the same database so that one transaction changes them with the scores, and a backup
+of one is a backup of the other.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from rareevent.errors import OutputError
 from rareevent.ingestion.frame import Int64
 from rareevent.ingestion.sql import SqlSource, one_line
 from rareevent.scoring.carry import AssetState
+from rareevent.scoring.late_events import Taken
 from rareevent.scoring.monitor import oldest_kept, pack_counts, unpack_counts
 from rareevent.scoring.state import Seen, seen_of, seen_values, state_of, state_values
 
@@ -38,7 +39,7 @@ class ScoreTables:
     link : the one connection of a job, which holds its lock too: who loses one loses both
     target : as the user named it
     model : the key that stands in every row
-    scores, alarms, rejected, states, seen, inputs, monitored : tables
+    scores, alarms, rejected, states, seen, inputs, monitored, events : tables
     """
 
     link: Connection
@@ -51,6 +52,7 @@ class ScoreTables:
     seen: Table
     inputs: Table
     monitored: Table
+    events: Table
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -99,7 +101,7 @@ class ScoreTables:
         with self.transaction() as link:
             return dict(link.execute(query).all())
 
-    def read_taken(self) -> dict[str, str]:
+    def read_inputs(self) -> dict[str, str]:
         """Digest -> name of the files and pages that were taken."""
         from sqlalchemy import select
 
@@ -107,6 +109,33 @@ class ScoreTables:
         query = select(c.sha256, c.path).where(c.model == self.model)
         with self.transaction() as link:
             return dict(link.execute(query).all())
+
+    def read_taken(self) -> dict[str, Taken]:
+        """What is known of every asset's rows, as far as events matter to them."""
+        from sqlalchemy import func, select
+
+        heeded: dict[str, set[int]] = {}
+        e, first = self.events.c, self.seen.c
+        firsts = select(first.asset, func.min(first.first)).where(first.model == self.model)
+        with self.transaction() as link:
+            for asset, tick in link.execute(select(e.asset, e.tick).where(e.model == self.model)):
+                heeded.setdefault(asset, set()).add(tick)
+            begins = dict(link.execute(firsts.group_by(first.asset)).all())
+        lasts = self.read_marks()
+        return {
+            asset: Taken(begin, lasts[asset], frozenset(heeded.get(asset, ())))
+            for asset, begin in begins.items()
+        }
+
+    def write_heeded(self, link: Connection, events: Mapping[str, Int64]) -> None:
+        """Note events as known."""
+        names = ("model", "asset", "tick")
+        rows = (
+            dict(zip(names, (self.model, asset, tick), strict=True))
+            for asset, ticks in events.items()
+            for tick in ticks.tolist()
+        )
+        upsert(link, self.events, rows)
 
     def read_counts(self) -> dict[int, Int64]:
         """All rows counted for drift, slot -> int64 [places]."""
@@ -167,7 +196,14 @@ class ScoreTables:
     def start_over(self) -> None:
         """Forget all that this model version scored."""
         with self.transaction() as link:
-            for table in (*self.output, self.states, self.seen, self.inputs, self.monitored):
+            for table in (
+                *self.output,
+                self.states,
+                self.seen,
+                self.inputs,
+                self.monitored,
+                self.events,
+            ):
                 link.execute(table.delete().where(table.c.model == self.model))
 
     @property
@@ -201,7 +237,10 @@ def upsert(link: Connection, table: Table, rows: Iterable[dict[str, Any]]) -> No
         insert = sqlite.insert(table)
     key = [column.name for column in table.primary_key]
     others = {c.name: insert.excluded[c.name] for c in table.columns if c.name not in key}
-    statement = insert.on_conflict_do_update(index_elements=key, set_=others)
+    if others:
+        statement = insert.on_conflict_do_update(index_elements=key, set_=others)
+    else:
+        statement = insert.on_conflict_do_nothing(index_elements=key)
     batch: list[dict[str, Any]] = []
     for row in rows:
         batch.append(row)
@@ -250,4 +289,5 @@ def define_tables(link: Connection, target: SqlSource, bundle: Bundle, model: st
         ),
         table("_inputs", {"model": Text(), "sha256": Text()}, {"path": Text(), **counts, **words}),
         table("_monitored", {"model": Text(), "slot": BigInteger()}, {"counts": LargeBinary()}),
+        table("_events", {**of_asset, "tick": BigInteger()}, {}),
     )

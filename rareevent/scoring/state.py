@@ -91,6 +91,11 @@ def write_late(connection: sqlite3.Connection, late: Mapping[str, int]) -> None:
     )
 
 
+def lasts_of(states: Mapping[str, AssetState]) -> dict[str, int]:
+    """Asset -> tick of its last row."""
+    return {asset: state.last for asset, state in states.items()}
+
+
 def state_values(state: AssetState) -> tuple[int, bytes, bytes, str, str]:
     """A state as a database keeps it: last, times, sensors, texts, alarm."""
     return (

@@ -17,7 +17,7 @@ from rareevent.bundle import Bundle
 from rareevent.bundle.contents import to_parts
 from rareevent.errors import ModelError, OutputError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 _SCHEMA = """
@@ -43,6 +43,10 @@ CREATE INDEX seen_by_asset ON seen (asset, last);
 CREATE TABLE waiting (path TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE late (asset TEXT PRIMARY KEY, since INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE monitored (slot INTEGER PRIMARY KEY, counts BLOB NOT NULL);
+"""
+_EVENTS = """
+CREATE {place} TABLE events (
+    asset TEXT NOT NULL, tick INTEGER NOT NULL, PRIMARY KEY (asset, tick)) WITHOUT ROWID;
 """
 
 
@@ -111,7 +115,7 @@ def empty_store() -> Iterator[Store]:
     """A store in memory in which nothing stands."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
     try:
-        _check_format(connection, Path(":memory:"))
+        _check_format(connection, Path(":memory:"), "write")
         yield Store(connection, Path(":memory:"))
     finally:
         connection.close()
@@ -129,17 +133,24 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
         # A commit that was reported survives a power cut.
         connection.execute("PRAGMA synchronous = FULL")
     try:
-        _check_format(connection, path)
+        _check_format(connection, path, mode)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _check_format(connection: sqlite3.Connection, path: Path) -> None:
+def _check_format(connection: sqlite3.Connection, path: Path, mode: str) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-        connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {FORMAT_VERSION}; COMMIT")
+        schema = _SCHEMA + _EVENTS.format(place="")
+        connection.executescript(f"BEGIN; {schema} PRAGMA user_version = {FORMAT_VERSION}; COMMIT")
+    elif version == 1 and mode == "write":
+        # Format 2 also knows the events that were heeded.
+        events = _EVENTS.format(place="")
+        connection.executescript(f"BEGIN; {events} PRAGMA user_version = {FORMAT_VERSION}; COMMIT")
+    elif version == 1:
+        connection.executescript(_EVENTS.format(place="TEMP"))
     elif version != FORMAT_VERSION:
         raise OutputError(
             f"{path}: is no state of a scoring job, or of format {version}; this rareevent knows"

@@ -32,9 +32,10 @@ class ScoreSummary:
     rows_rejected : rows of them that stand in `rejected`
     not_scored : reason -> rows; with `rows_scored` they add up to `rows_read`
     rows_rescored : rows written anew because others of their asset came late
-    late : asset -> first time of rows that came too late and are not rescored
+    late : asset -> first time of rows or events that came too late and are not heeded yet
     assets, alarms : how many
     events_known : events of the feed that concern these rows; None where there was no feed
+    events_late : events of the feed that came after rows behind them had been scored; None without
     first, last : time of the first and last scored row; None where none was scored
     notes : what was mended or is worth saying
     seconds : duration
@@ -55,6 +56,7 @@ class ScoreSummary:
     assets: int
     alarms: int
     events_known: int | None
+    events_late: int | None
     first: str | None
     last: str | None
     notes: tuple[str, ...]
@@ -138,6 +140,7 @@ def summarise(
         assets=len(totals.assets),
         alarms=totals.alarms,
         events_known=None if job.reader.log is None else len(totals.events),
+        events_late=None if job.reader.log is None else plan.late_events,
         first=clock.text(min(totals.span)) if totals.span else None,
         last=clock.text(max(totals.span)) if totals.span else None,
         notes=(*_repairs(totals), *silent_notes(totals.silent)),

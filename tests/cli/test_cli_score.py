@@ -68,7 +68,7 @@ def test_late_rows_are_told_with_the_option_that_scores_them(place):
     changed[:40].to_csv(place / "in" / "1.csv", index=False)
     said = score()
     assert "  not scored, late: 1 rows" in said
-    assert "1 assets have rows that came late or were corrected; --reprocess" in said
+    assert "1 assets have rows or events that came late or were corrected; --reprocess" in said
     assert "late: m1 from 2024-03-01 00:10:00" in score("--dry-run")
     assert "  scored anew: 50 rows" in score("--reprocess")
     assert json.loads(score("--json"))["late"] == {}

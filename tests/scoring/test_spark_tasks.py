@@ -105,6 +105,7 @@ def assert_equal(one, other):
         "SELECT * FROM states ORDER BY asset",
         "SELECT * FROM late ORDER BY asset",
         "SELECT * FROM monitored ORDER BY slot",
+        "SELECT * FROM events ORDER BY asset, tick",
     ):
         assert manifest(one, query) == manifest(other, query)
     assert len(scored(one, "alarms")) > 3
@@ -133,9 +134,8 @@ def test_slices_of_any_size_in_any_order_give_what_the_local_job_gives(
         one, two = scored(folder / "one", kind), scored(folder / "two", kind)
         pd.testing.assert_frame_equal(one, two, atol=1e-9)
     assert spark.not_scored == local.not_scored
-    assert manifest(folder / "one", "SELECT * FROM states ORDER BY asset") == manifest(
-        folder / "two", "SELECT * FROM states ORDER BY asset"
-    )
+    for query in ("SELECT * FROM states ORDER BY asset", "SELECT * FROM events ORDER BY asset"):
+        assert manifest(folder / "one", query) == manifest(folder / "two", query)
 
 
 def test_both_engines_take_turns_on_one_output(tmp_path, monkeypatch):

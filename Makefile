@@ -11,7 +11,7 @@ LOCK = --universal --python-version 3.11 --generate-hashes --no-strip-extras --n
 SCORE_VENV ?= .venv-score
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-score demo test test-slow lint bench benchmark-quality docs ui lock clean
+.PHONY: help setup setup-score demo test test-slow lint coverage profile bench benchmark-quality docs ui lock clean
 
 help:  ## say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,14 @@ lint: setup  ## ruff, import-linter and mypy
 	$(BIN)/lint-imports --no-cache > .lint-imports.log || { cat .lint-imports.log; exit 1; }
 	@rm -f .lint-imports.log
 	$(BIN)/mypy
+
+coverage: setup  ## the fast tests, and which branches they leave out
+	$(BIN)/python -m coverage erase
+	$(BIN)/pytest -m "not slow" --cov --cov-report=
+	$(BIN)/python -m coverage report
+
+profile: setup  ## where training and scoring spend their time, into profiles/
+	$(BIN)/python -m tests.benchmarks.profiles
 
 bench: setup  ## print how fast, against what one would otherwise do
 	$(BIN)/python -m tests.benchmarks

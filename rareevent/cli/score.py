@@ -70,6 +70,11 @@ _DRIFTED = 10
     is_flag=True,
     help="Exit with 10 where the newest rows drifted beyond the model's limits; they are scored.",
 )
+@click.option(
+    "--evidence",
+    is_flag=True,
+    help="Tell of each alarm the three sensors that raised it most, and their credits.",
+)
 @json_option
 @example("rareevent score --model models:/demo@champion --input 'new/*.parquet' --output scores")
 def command(
@@ -85,6 +90,7 @@ def command(
     dry_run: bool,
     reprocess: bool,
     fail_on_drift: bool,
+    evidence: bool,
     as_json: bool,
 ) -> int:
     """Score new sensor files with a trained model, each file once.
@@ -97,7 +103,9 @@ def command(
         from rareevent.jobs.score import plan_score, score
         from rareevent.scoring.job import ScoreOptions
 
-        options = ScoreOptions(state, since, form, reprocess, engine=engine, master=master)
+        options = ScoreOptions(
+            state, since, form, reprocess, engine=engine, master=master, evidence=evidence
+        )
         if dry_run:
             _tell_plan(plan_score(model, source, output, events, options), as_json)
             return 0

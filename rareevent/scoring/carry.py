@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -18,12 +19,14 @@ from rareevent.errors import DataError
 from rareevent.ingestion.assemble import scoring_frame
 from rareevent.ingestion.cells import Cells
 from rareevent.ingestion.event_log import Log
-from rareevent.ingestion.frame import Bool, Float64, Int64, SensorFrame
+from rareevent.ingestion.frame import Bool, Float32, Float64, Int64, SensorFrame
 from rareevent.ingestion.quality import Findings
 from rareevent.ingestion.roles import Roles
-from rareevent.scoring.engine import Scores, score_frame
+from rareevent.scoring.attribution import Attribution, attribution_of
+from rareevent.scoring.engine import Scores, score_windows, windows_of
 from rareevent.scoring.rows import CleanRows, as_table, join_cells, name_cells
 from rareevent.windowing.encode import channel_memory
+from rareevent.windowing.temporalize import Windows
 
 _NEVER = np.iinfo(np.int64).min
 
@@ -59,12 +62,19 @@ class Reader:
     stage : how the input is written
     roles : the columns that the model reads
     log : events known, None where there is no feed
+    evidence : whether the sensors that raised it most are told of each alarm
     """
 
     bundle: Bundle
     stage: Ingest
     roles: Roles
     log: Log | None = None
+    evidence: bool = False
+
+    @cached_property
+    def attribution(self) -> Attribution:
+        """What it takes to credit the score of any window."""
+        return attribution_of(self.bundle)
 
     @property
     def kept_rows(self) -> int:
@@ -89,6 +99,7 @@ class Continued:
     scores : of the new rows
     states : asset -> its state after them
     repairs : what was mended, by the name of the rule
+    windows : of the new rows, where evidence is asked for; None elsewhere
     """
 
     frame: SensorFrame
@@ -96,6 +107,13 @@ class Continued:
     scores: Scores
     states: Mapping[str, AssetState]
     repairs: Mapping[str, int]
+    windows: Windows | None = None
+
+    def gather(self, row: Int64) -> Float32:
+        """The windows of some scored rows by value, float32 [k, lookback, c]."""
+        if self.windows is None:
+            raise ValueError("the windows were not kept: no evidence is asked for")
+        return self.windows.take(np.searchsorted(self.windows.ends, row)).gather()
 
 
 def score_on(
@@ -118,9 +136,11 @@ def score_on(
     found = Findings()
     frame, new = _continued_frame(reader, states, rows, where, found)
     carry = open_alarms(frame, states)
-    scores = score_frame(reader.bundle, frame, new, carry)
+    windows = windows_of(reader.bundle, frame, new)
+    scores = score_windows(reader.bundle, frame, windows, new, carry)
     after = _states_after(reader, frame, scores, carry)
-    return Continued(frame, new, scores, after, found.freeze().repairs)
+    kept = windows if reader.evidence else None
+    return Continued(frame, new, scores, after, found.freeze().repairs, kept)
 
 
 def carry_on(

@@ -9,10 +9,8 @@ the score the credits add up to its log-odds less those of the quiet window:
   of that line; what the logit rises on a piece is known, so a piece is halved until it is right.
 - **Linear model**: weight times how far the last row moved, which is exact.
 - **Trees**: they have no gradient. Sensors are made quiet one after the other, and each is credited
-  with the fall it brings; as the order matters where sensors act together, it is the mean over
-  random orders, each taken from both ends (Štrumbelj and Kononenko, "An Efficient Explanation of
-  Individual Classifications using Game Theory", JMLR 2010, algorithm 1, here with antithetic
-  orders). For the steps there are two orders, oldest first and newest first.
+  with the fall it brings, in the mean over all orders (`rareevent.scoring.tree_credits`). For the
+  steps there are two orders, oldest first and newest first.
 """
 
 from __future__ import annotations
@@ -22,10 +20,11 @@ import numpy as np
 from rareevent.blend.features import window_features
 from rareevent.blend.linear import Linear
 from rareevent.blend.trees import Trees
-from rareevent.ingestion.frame import Float32, Float64, Int64
+from rareevent.ingestion.frame import Float32, Float64
 from rareevent.lstm.backward import value_gradients
 from rareevent.lstm.cell import forward_values
 from rareevent.lstm.network import Network
+from rareevent.scoring.tree_credits import LeafPaths
 from rareevent.windowing.temporalize import Windows
 
 # Quadrature nodes on each piece of the way. An activation with a kink has no use for more on the
@@ -36,9 +35,6 @@ _NODES, _HALVINGS = 16, 8
 _CLOSE, _OF_PIECE = 0.005, 0.125
 # Log-odds that no probability shows; without it a window like the quiet one would never be close.
 _NEGLIGIBLE = 1e-3
-# Pairs of orders. At 14 sensors the credits then vary by a few hundredths of log-odds.
-_ORDERS = 24
-_SEED = 0
 
 
 def lstm_credits(network: Network, window: Float32, quiet: Float32) -> Float64:
@@ -111,37 +107,23 @@ def linear_credits(model: Linear, row: Float32, quiet: Float32) -> Float64:
     return model.weights * (row.astype(np.float64) - quiet)
 
 
-def tree_sensor_credits(trees: Trees, window: Float32, quiet: Float32, owner: Int64) -> Float64:
-    """What each owner's channels add, in the mean over orders in which they are made quiet.
+def tree_sensor_credits(paths: LeafPaths, window: Float32, quiet: Float32) -> Float64:
+    """What each owner's channels add; see `rareevent.scoring.tree_credits`.
 
     Every feature of a window is that of one channel, so that a sensor is made quiet by putting
     the quiet window's features in the place of its own.
 
     Parameters
     ----------
+    paths : `leaf_paths` of the trees
     window : float32 [lookback, c]
     quiet : float32 [c]
-    owner : int64 [c], each channel's owner, 0 … k - 1
 
     Returns
     -------
     float64 [k]
     """
-    calm = np.broadcast_to(quiet, window.shape)
-    now, calm = _features(np.stack([window, calm]))
-    owners = int(owner.max()) + 1
-    of_feature = np.tile(owner, len(now) // len(owner))
-    rng, credit = np.random.default_rng(_SEED), np.zeros(owners)
-    for _ in range(_ORDERS):
-        order = rng.permutation(owners)
-        for one in (order, order[::-1]):
-            turn = np.empty(owners, np.int64)
-            turn[one] = np.arange(owners)
-            # In row r the first r owners of the order are quiet.
-            is_quiet = turn[of_feature] < np.arange(owners + 1)[:, None]
-            logits = trees.logits(np.where(is_quiet, calm, now))
-            credit[one] -= np.diff(logits)
-    return credit / (2 * _ORDERS)
+    return paths.credits(*_features(np.stack([window, np.broadcast_to(quiet, window.shape)])))
 
 
 def tree_step_credits(trees: Trees, window: Float32, quiet: Float32) -> Float64:

@@ -81,14 +81,27 @@ def score_frame(
     DataError
         When the frame lacks a column that the model reads.
     """
+    return score_windows(bundle, frame, windows_of(bundle, frame, new), new, carry)
+
+
+def windows_of(bundle: Bundle, frame: SensorFrame, new: Bool | None = None) -> Windows:
+    """The windows that `score_frame` scores; its parameters and errors."""
     window = bundle.config.window
     rows = bundle.encoder.encode(frame)
-    windows, short = temporalize(
-        rows, frame.segments, window.lookback, window.pad, window.min_history
-    )
-    if new is not None:
-        short = int((new & (frame.segments.of_row >= 0)).sum() - new[windows.ends].sum())
-        windows = windows.take(new[windows.ends])
+    windows, _ = temporalize(rows, frame.segments, window.lookback, window.pad, window.min_history)
+    return windows if new is None else windows.take(new[windows.ends])
+
+
+def score_windows(
+    bundle: Bundle,
+    frame: SensorFrame,
+    windows: Windows,
+    new: Bool | None = None,
+    carry: Mapping[int, AlarmCarry] | None = None,
+) -> Scores:
+    """`score_frame` where the windows, `windows_of` the same rows, are at hand."""
+    inside = frame.segments.of_row >= 0
+    short = int((inside if new is None else new & inside).sum()) - len(windows)
     means = mean_logits(bundle, windows)
     logit = _blended(bundle, means[:, 0], windows)
     # Only an unbounded activation far outside the training range gets here without a number.

@@ -8,27 +8,15 @@ channels so from a row on (occlusion); where sensors act together, these do not 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from rareevent.blend.blend import BOOSTING, LOGISTIC, LSTM
-from rareevent.blend.linear import Linear
-from rareevent.blend.trees import Trees
 from rareevent.bundle import Bundle
 from rareevent.errors import DataError
-from rareevent.forecast.encoder import Encoder, SurpriseEncoder
 from rareevent.ingestion.frame import Bool, Float32, Float64, Int64
-from rareevent.scoring.credits import (
-    linear_credits,
-    lstm_credits,
-    tree_sensor_credits,
-    tree_step_credits,
-)
+from rareevent.scoring.attribution import attribution_of
 from rareevent.scoring.engine import mean_logit
-from rareevent.windowing.scale import median_scores
 from rareevent.windowing.temporalize import Windows
 
 # Elements of windows that are asked about at once: 64 MB of float32.
@@ -94,13 +82,17 @@ def find_evidence(bundle: Bundle, windows: Windows) -> Evidence:
     """
     if len(windows) != 1:
         raise DataError(f"evidence is found for one window at a time; received {len(windows)}")
-    names, owner = channel_owners(bundle.encoder)
-    quiet = quiet_row(bundle.encoder, bundle.profile)
+    given = attribution_of(bundle)
+    names, owner, quiet = given.names, given.owner, given.quiet
     window = windows.gather()[0]
     logits = _logits(bundle, np.stack([window, np.broadcast_to(quiet, window.shape)]))
     if not np.isfinite(logits).all():
         raise DataError("the window's score is not a number; there is nothing to explain")
-    smooth, by_owner, by_step = _credits(bundle, window, quiet, owner)
+    smooth, by_owner, by_step = (
+        given.by_channel(window),
+        given.of_trees(window),
+        given.steps(window),
+    )
     row, step, place = np.unique(windows.index()[0], return_index=True, return_inverse=True)
     # A repeated row's first step stands for it: from there on it is quiet.
     cells = _summed(_summed(smooth, owner, len(names), axis=1), place, len(row), axis=0).T
@@ -125,76 +117,6 @@ def find_evidence(bundle: Bundle, windows: Windows) -> Evidence:
         farthest=window[far, np.arange(window.shape[1])],
         farthest_row=place[far],
     )
-
-
-def channel_owners(encoder: Encoder) -> tuple[tuple[str, ...], Int64]:
-    """Whose each channel is.
-
-    Returns
-    -------
-    names : of the owners, in the order of their first channels
-    owner : int64 [c], index into them
-    """
-    base = encoder.base if isinstance(encoder, SurpriseEncoder) else encoder
-    levels = [name for name, known in base.texts.items() for _ in range(len(known) + 1)]
-    plain = len(base.channels) - len(levels)
-    # A kind of channel has no dot in its name, so what is left of the last dot is the sensor's.
-    of = [channel.rpartition(".")[0] for channel in encoder.channels]
-    of[plain : plain + len(levels)] = levels
-    names = tuple(dict.fromkeys(of))
-    place = {name: number for number, name in enumerate(names)}
-    return names, np.array([place[name] for name in of], np.int64)
-
-
-def quiet_row(encoder: Encoder, profile: Mapping[str, Any]) -> Float32:
-    """The row that says nothing: each channel at its training median, each category at its mode.
-
-    After rank-to-normal scaling a median is 0, or the score of the rows that tie there; after
-    standard scaling 0 stands for the mean. No reading is missing.
-
-    Returns
-    -------
-    float32 [c]
-    """
-    base = encoder.base if isinstance(encoder, SurpriseEncoder) else encoder
-    quiet = median_scores(base.scaler)
-    if isinstance(encoder, SurpriseEncoder):
-        quiet = np.concatenate([quiet, median_scores(encoder.scaler)])
-    at = len(base.channels) - sum(len(known) + 1 for known in base.texts.values())
-    for name, known in base.texts.items():
-        shares = profile["texts"].get(name, {"levels": {}})["levels"]
-        common = max(known, key=lambda level: shares.get(level, 0.0), default=None)
-        if common is not None:
-            quiet[at + known.index(common)] = 1.0
-        at += len(known) + 1
-    return quiet
-
-
-def _credits(
-    bundle: Bundle, window: Float32, quiet: Float32, owner: Int64
-) -> tuple[Float64, Float64, Float64]:
-    """Credits by step and channel [lookback, c]; the trees' by owner [k] and by step [lookback]."""
-    weights = {LSTM: 1.0} if bundle.blend is None else bundle.blend.weights
-    smooth = np.zeros(window.shape)
-    by_owner, by_step = np.zeros(int(owner.max()) + 1), np.zeros(len(window))
-    if weights.get(LSTM, 0.0) > 0:
-        members = [lstm_credits(network, window, quiet) for network in bundle.networks]
-        smooth += weights[LSTM] * np.mean(members, axis=0)
-    for name, model in _simple_members(bundle).items():
-        if isinstance(model, Linear):
-            smooth[-1] += weights[name] * linear_credits(model, window[-1], quiet)
-        else:
-            by_owner += weights[name] * tree_sensor_credits(model, window, quiet, owner)
-            by_step += weights[name] * tree_step_credits(model, window, quiet)
-    return smooth, by_owner, by_step
-
-
-def _simple_members(bundle: Bundle) -> dict[str, Linear | Trees]:
-    """The members beside the LSTM that have a part in the blend, by name."""
-    if bundle.blend is None:
-        return {}
-    members = {LOGISTIC: bundle.blend.linear, BOOSTING: bundle.blend.trees}
-    return {name: member.model for name, member in members.items() if member is not None}
 
 
 def _summed(values: Float64, group: Int64, groups: int, axis: int) -> Float64:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -71,6 +71,7 @@ class ScoreOptions:
     model : what the model is known as
     engine : where the work is done
     master : URL of Spark's cluster; None for what the environment says, else this machine
+    evidence : tell of each alarm the sensors that raised it most
     """
 
     state: str | Path | None = None
@@ -80,6 +81,7 @@ class ScoreOptions:
     model: str = ""
     engine: Literal["local", "spark"] = "local"
     master: str | None = None
+    evidence: bool = False
 
 
 def score_files(
@@ -188,7 +190,7 @@ def open_job(
     check_names(files)
     names = read_names(files[0], bundle.config.ingest)
     check_columns(bundle, names, str(files[0]))
-    reader = open_reader(bundle, names, events)
+    reader = replace(open_reader(bundle, names, events), evidence=options.evidence)
     state = folder / MANIFEST_FILE if options.state is None else Path(options.state)
     since = options.since
     if since is not None:

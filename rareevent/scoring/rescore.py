@@ -243,7 +243,7 @@ def _without_outdated(
     for path, kind, last in store.connection.execute(query, (RETIRE, earliest)).fetchall():
         if not (job.folder / path).exists():
             continue
-        table = read_part(job.folder / path, schema_of(kind, job.reader.bundle))
+        table = read_part(job.folder / path, schema_of(kind, job.reader.bundle, evidence=True))
         outdated = _outdated(table, kind, group)
         if not outdated.any():
             continue

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rareevent.alarms.policy import AlarmCarry, carry_after, raise_alarms
+from rareevent.alarms.policy import AlarmCarry, AlarmPolicy, carry_after, raise_alarms
 from rareevent.errors import RareEventError
-from rareevent.ingestion.frame import Bool, Int64
+from rareevent.ingestion.frame import Bool, Float64, Int64
+from rareevent.scoring.alarm_evidence import TopCredits, join_credits, top_credits
 from rareevent.scoring.carry import Continued
 from rareevent.scoring.drift_counts import drift_reference_of
 from rareevent.scoring.output import Part
@@ -74,14 +75,14 @@ def _score_group(work: Work, rank: int, group: dict[str, Message]) -> Iterator[M
     taking = Taking(work.reader, past, work.source(rank), tuple(group), done.append)
     rows = join_rows([rows for rows, _ in read.values()])
     taking.add(rows, np.arange(len(rows)))
-    yield from _scored(group, done[0])
+    yield from _scored(work.reader.bundle.policy, group, done[0])
     # Whether an alarm is raised is told in the last stage.
     for counts in taking.counts.slots.values():
         counts[1] = 0
     yield note_of(taking, rank, assets=list(group))
 
 
-def _scored(group: dict[str, Message], done: Continued) -> Iterator[Message]:
+def _scored(policy: AlarmPolicy, group: dict[str, Message], done: Continued) -> Iterator[Message]:
     frame, scores = done.frame, done.scores
     types = np.zeros((len(scores), 0))
     if scores.type_probability is not None:
@@ -94,9 +95,23 @@ def _scored(group: dict[str, Message], done: Continued) -> Iterator[Message]:
         if carried is not None:
             kept = (start == frame.asset_starts[code]) & ~done.new[start]
             begin = np.where(kept, carried, begin)
-        arrays = {"tick": scores.time[part], "begin": begin, "types": types[part]}
+        arrays: dict[str, np.ndarray] = {"tick": scores.time[part], "begin": begin}
+        arrays["types"] = types[part]
         arrays["probability"] = scores.probability[part]
+        if done.windows is not None:
+            may = _may_alarm(policy, scores.probability[part])
+            arrays["may"] = may
+            arrays["windows"] = done.gather(scores.row[part][may])
         yield Message(SCORED, asset, message.rank, message.place, {}, arrays)
+
+
+def _may_alarm(policy: AlarmPolicy, probability: Float64) -> Int64:
+    """Rows that may turn out to raise an alarm once it is known what came before the slice."""
+    reached = probability >= policy.threshold
+    # What was reached before the slice is not known here.
+    reached = np.concatenate([np.ones(policy.n - 1, bool), reached])
+    total = np.concatenate([[0], np.cumsum(reached)])
+    return np.flatnonzero(total[policy.n :] > total[: len(probability)])
 
 
 def finish_assets(work: Work, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -133,6 +148,7 @@ class _Writer:
         self._name = f"{work.name}-p{place[0]:05d}{'abcdefghij'[min(place[1], 9)]}"
         self._work, self._parts = work, 0
         self._held: list[tuple[str, Int64, Any, Bool, Any]] = []
+        self._top: list[TopCredits] = []
 
     def finish(self, scored: list[Message], end: Message) -> Iterator[Message]:
         """Raise an asset's alarms; tell its state and what its files come to."""
@@ -157,8 +173,19 @@ class _Writer:
             which = shown & (rank == file)
             yield self._tally(file, tick[which], alarm[which])
         self._held.append((end.asset, tick[shown], probability[shown], alarm[shown], types[shown]))
+        self._top += self._evidence(scored, np.flatnonzero(alarm & shown))
         if sum(len(entry[1]) for entry in self._held) >= _ROWS_PER_PART:
             yield from self.write()
+
+    def _evidence(self, scored: list[Message], raised: Int64) -> list[TopCredits]:
+        """For the alarms of an asset, int64 [a] among its rows; none where none is asked for."""
+        if not self._work.reader.evidence:
+            return []
+        sizes = [len(m.arrays["tick"]) for m in scored]
+        first = np.cumsum(sizes) - sizes
+        may = np.concatenate([m.arrays["may"] + at for m, at in zip(scored, first, strict=True)])
+        windows = np.concatenate([m.arrays["windows"] for m in scored])
+        return [top_credits(self._work.reader.attribution, windows[np.searchsorted(may, raised)])]
 
     def write(self) -> Iterator[Message]:
         """Stage what is held, and tell its files."""
@@ -166,13 +193,17 @@ class _Writer:
             return
         names = tuple(entry[0] for entry in self._held)
         code = np.repeat(np.arange(len(names), dtype=np.int32), [len(e[1]) for e in self._held])
-        columns = (np.concatenate(column) for column in list(zip(*self._held, strict=True))[1:])
-        rows = ScoredRows(names, code, *columns)
+        tick, probability, alarm, types = (
+            np.concatenate(column) for column in list(zip(*self._held, strict=True))[1:]
+        )
+        rows = ScoredRows(names, code, tick, probability, alarm, types)
+        if self._top:
+            rows = replace(rows, top=join_credits(self._top))
         work, name = self._work, f"{self._name}{self._parts or ''}"
         bundle = work.reader.bundle
         for part in stage_rows(work.folder, bundle, work.model, rows, name, work.format):
             yield Message(PART, "", -1, 0, vars(part), {})
-        self._held, self._parts = [], self._parts + 1
+        self._held, self._top, self._parts = [], [], self._parts + 1
 
     def _tally(self, rank: int, tick: Int64, alarm: Bool) -> Message:
         facts = {

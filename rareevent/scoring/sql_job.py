@@ -81,7 +81,7 @@ def score_to_tables(
     _refuse_options(options)
     work = open_work(bundle, source, events, options)
     model, totals = model_key(bundle, options.model), Totals()
-    with open_tables(target, bundle, model) as tables:
+    with open_tables(target, bundle, model, options.evidence) as tables:
         if options.reprocess:
             tables.start_over()
         check_bundle(bundle, tables)

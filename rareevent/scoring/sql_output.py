@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING
 from rareevent.bundle import Bundle
 from rareevent.errors import ConfigError, LockedError, OutputError
 from rareevent.ingestion.sql import SqlSource, connect
-from rareevent.scoring.sql_tables import ScoreTables, database_errors, define_tables
+from rareevent.scoring.alarm_evidence import EVIDENCE
+from rareevent.scoring.sql_tables import (
+    ScoreTables,
+    add_columns,
+    database_errors,
+    define_tables,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -24,8 +30,12 @@ _LOCK_SECONDS = 3.0
 
 
 @contextmanager
-def open_tables(target: SqlSource, bundle: Bundle, model: str) -> Iterator[ScoreTables]:
+def open_tables(
+    target: SqlSource, bundle: Bundle, model: str, evidence: bool = False
+) -> Iterator[ScoreTables]:
     """The tables, made where they are absent, and held by this job alone.
+
+    With evidence, alarms made without it so far get its columns, empty where they were not told.
 
     Raises
     ------
@@ -39,9 +49,11 @@ def open_tables(target: SqlSource, bundle: Bundle, model: str) -> Iterator[Score
     engine = _engine(target)
     held = _server_lock if engine.dialect.name == "postgresql" else _file_lock
     with _connected(engine, target) as link, held(link, target):
-        tables = define_tables(link, target, bundle, model)
+        tables = define_tables(link, target, bundle, model, evidence)
         with tables.transaction():
             tables.scores.metadata.create_all(link)
+            if evidence:
+                add_columns(link, tables.alarms, EVIDENCE)
             _check_columns(link, tables)
         yield tables
 

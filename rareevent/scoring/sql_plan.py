@@ -107,7 +107,7 @@ def open_work(
         first = find_files(source, KEY)[0]
         names, where = read_names(first, bundle.config.ingest), str(first)
     check_columns(bundle, names, where)
-    reader = open_reader(bundle, names, events)
+    reader = replace(open_reader(bundle, names, events), evidence=options.evidence)
     since = options.since
     if since is not None:
         since = read_bound(since, "--since", bundle.config.ingest, bundle.clock)

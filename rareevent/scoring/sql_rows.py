@@ -32,11 +32,16 @@ def score_rows(bundle: Bundle, model: str, rows: ScoredRows) -> Iterator[dict[st
 
 
 def alarm_rows(bundle: Bundle, model: str, rows: ScoredRows) -> Iterator[dict[str, Any]]:
-    """asset, time, model, probability, threshold, the likeliest type where there are types."""
+    """asset, time, model, probability, threshold, the likeliest type where there are types.
+
+    With evidence, sensor_1, credit_1, … of the sensors that raised the score most.
+    """
     types = bundle.config.model.type_names
     for part in _parts(np.flatnonzero(rows.alarm)):
+        told = rows.evidence(part)
         columns = (*_keys(bundle, model, rows, part), rows.probability[part].tolist())
-        names = ("asset", "time", "model", "probability")
+        columns = (*columns, *told.values())
+        names = ("asset", "time", "model", "probability", *told)
         likeliest = rows.type_probability[part].argmax(axis=1).tolist() if types else part
         for row, kind in zip(zip(*columns, strict=True), likeliest, strict=True):
             entry = dict(zip(names, row, strict=True)) | {"threshold": bundle.policy.threshold}

@@ -17,6 +17,7 @@ from rareevent.bundle import Bundle
 from rareevent.errors import OutputError
 from rareevent.ingestion.frame import Int64
 from rareevent.ingestion.sql import SqlSource, one_line
+from rareevent.scoring.alarm_evidence import EVIDENCE
 from rareevent.scoring.carry import AssetState
 from rareevent.scoring.late_events import Taken
 from rareevent.scoring.monitor import oldest_kept, pack_counts, unpack_counts
@@ -251,8 +252,27 @@ def upsert(link: Connection, table: Table, rows: Iterable[dict[str, Any]]) -> No
         link.execute(statement, batch)
 
 
-def define_tables(link: Connection, target: SqlSource, bundle: Bundle, model: str) -> ScoreTables:
-    """The tables of an output as they should be, whether they are there or not."""
+def add_columns(link: Connection, table: Table, names: Iterable[str]) -> None:
+    """Add those of some columns that a table, made by an earlier job, lacks; they begin empty."""
+    from sqlalchemy import inspect, text
+
+    found = {one["name"] for one in inspect(link).get_columns(table.name, table.schema)}
+    write = link.dialect.identifier_preparer
+    for name in (name for name in names if name not in found):
+        column = table.columns[name]
+        kind = column.type.compile(link.dialect)
+        where = f"{write.format_table(table)} ADD COLUMN {write.format_column(column)} {kind}"
+        # A colon would begin a parameter.
+        link.execute(text(f"ALTER TABLE {where}".replace(":", r"\:")))
+
+
+def define_tables(
+    link: Connection, target: SqlSource, bundle: Bundle, model: str, evidence: bool = False
+) -> ScoreTables:
+    """The tables of an output as they should be, whether they are there or not.
+
+    With evidence, alarms have columns for the sensors that raised the score most.
+    """
     from sqlalchemy import BigInteger, Boolean, DateTime, Double, LargeBinary, MetaData, Table, Text
     from sqlalchemy import Column as Plain
 
@@ -266,7 +286,9 @@ def define_tables(link: Connection, target: SqlSource, bundle: Bundle, model: st
 
     row = {"asset": Text(), "time": moment, "model": Text()}
     told: dict[str, Double[float]] = {f"probability_{kind}": Double() for kind in types}
-    likeliest = {"type": Text()} if types else {}
+    likeliest: dict[str, Any] = {"type": Text()} if types else {}
+    if evidence:
+        likeliest |= {n: Text() if n.startswith("sensor") else Double() for n in EVIDENCE}
     of_asset = {"model": Text(), "asset": Text()}
     rejected = {"model": Text(), "file": Text(), "row": BigInteger(), "asset": Text()}
     rejected |= {"time": moment, "reason": Text(), "detail": Text()}

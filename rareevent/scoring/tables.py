@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rareevent.bundle import Bundle
 from rareevent.ingestion.frame import Bool, Clock, Float64, Int32, Int64
+from rareevent.scoring.alarm_evidence import EVIDENCE, TopCredits
 from rareevent.scoring.folder import ALARMS, SCORES
 from rareevent.scoring.output import Format, Part, stage
 from rareevent.scoring.rejected import rejected_schema
@@ -37,6 +38,8 @@ class ScoredRows:
     probability : float64 [m]
     alarm : bool [m]
     type_probability : float64 [m, K], of an event of each of the K types that the model tells apart
+    top : of each alarm the sensors that raised it most, in the order of the rows; None where no
+        evidence is asked for
     """
 
     assets: tuple[str, ...]
@@ -45,6 +48,7 @@ class ScoredRows:
     probability: Float64
     alarm: Bool
     type_probability: Float64
+    top: TopCredits | None = None
 
     def __len__(self) -> int:
         return len(self.tick)
@@ -58,11 +62,19 @@ class ScoredRows:
             self.probability[which],
             self.alarm[which],
             self.type_probability[which],
+            None if self.top is None else self.top.take(which[self.alarm]),
         )
+
+    def evidence(self, row: Int64) -> dict[str, list[Any]]:
+        """Columns of evidence of some rows, int64 [k], with an alarm; none where none is told."""
+        if self.top is None:
+            return {}
+        place = np.cumsum(self.alarm) - 1
+        return self.top.take(place[row]).columns()
 
 
 def join_scored(assets: tuple[str, ...], parts: Sequence[ScoredRows], types: int) -> ScoredRows:
-    """All of some rows, which have the same assets and as many types of events."""
+    """All of some rows, which have the same assets and as many types of events; no evidence."""
     nothing = ScoredRows(
         assets,
         np.zeros(0, np.int32),
@@ -93,10 +105,15 @@ def scores_schema(bundle: Bundle) -> pa.Schema:
     )
 
 
-def alarms_schema(bundle: Bundle) -> pa.Schema:
-    """asset, time, probability, threshold, the likeliest type where there are types, model."""
+def alarms_schema(bundle: Bundle, evidence: bool) -> pa.Schema:
+    """asset, time, probability, threshold, the likeliest type where there are types, model.
+
+    With evidence, sensor_1, credit_1, … of the sensors that raised the score most.
+    """
     import pyarrow as pa
 
+    kinds = {"sensor": pa.string(), "credit": pa.float64()}
+    told = [(name, kinds[name.partition("_")[0]]) for name in EVIDENCE]
     types = [("type", pa.string())] if bundle.config.model.type_names else []
 
     return pa.schema(
@@ -106,15 +123,16 @@ def alarms_schema(bundle: Bundle) -> pa.Schema:
             ("threshold", pa.float64()),
             *types,
             ("model", pa.string()),
+            *(told if evidence else ()),
         ]
     )
 
 
-def schema_of(kind: str, bundle: Bundle) -> pa.Schema:
-    """The columns of one kind of output."""
+def schema_of(kind: str, bundle: Bundle, evidence: bool) -> pa.Schema:
+    """The columns of one kind of output, with or without evidence for alarms."""
     if kind == SCORES:
         return scores_schema(bundle)
-    return alarms_schema(bundle) if kind == ALARMS else rejected_schema(bundle.clock)
+    return alarms_schema(bundle, evidence) if kind == ALARMS else rejected_schema(bundle.clock)
 
 
 def stage_rows(
@@ -158,7 +176,7 @@ def _staged(
     bundle: Bundle,
 ) -> Part:
     kind = path.partition("/")[0]
-    stage(folder, path, schema_of(kind, bundle), batches, form)
+    stage(folder, path, schema_of(kind, bundle, rows.top is not None), batches, form)
     return Part(kind, path, len(which), int(rows.tick[which].max()))
 
 
@@ -194,7 +212,8 @@ def _alarm_batches(
         threshold = np.full(len(part), bundle.policy.threshold)
         likeliest = [np.array(types)[rows.type_probability[part].argmax(axis=1)]] if types else []
         columns = (rows.probability[part], threshold, *likeliest, [model] * len(part))
-        yield _batch(alarms_schema(bundle), rows, part, columns)
+        schema = alarms_schema(bundle, rows.top is not None)
+        yield _batch(schema, rows, part, (*columns, *rows.evidence(part).values()))
 
 
 def _pieces(which: Int64) -> Iterator[Int64]:
@@ -202,7 +221,7 @@ def _pieces(which: Int64) -> Iterator[Int64]:
 
 
 def _batch(
-    schema: pa.Schema, rows: ScoredRows, part: Int64, columns: Sequence[np.ndarray]
+    schema: pa.Schema, rows: ScoredRows, part: Int64, columns: Sequence[np.ndarray | list[Any]]
 ) -> pa.RecordBatch:
     import pyarrow as pa
 

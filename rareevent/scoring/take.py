@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rareevent.ingestion.frame import Bool, Int64
+from rareevent.ingestion.frame import Bool, Float32, Int64
+from rareevent.scoring.alarm_evidence import TopCredits, join_credits, top_credits
 from rareevent.scoring.carry import AssetState, Continued, Reader, score_on
 from rareevent.scoring.drift_counts import RowCounts, drift_reference_of
 from rareevent.scoring.engine import why_unscored
@@ -139,6 +140,8 @@ class Taking:
         self._names = tuple(assets)
         self._code = {name: code for code, name in enumerate(assets)}
         self._scored: list[ScoredRows] = []
+        self._alarmed: list[Float32] = []
+        self._credited: list[TopCredits] = []
 
     def scored(self) -> ScoredRows:
         """All rows scored so far."""
@@ -146,7 +149,17 @@ class Taking:
             types = len(self._reader.bundle.config.model.type_names)
             # Kept joined, so that asking again copies nothing.
             self._scored = [join_scored(self._names, self._scored, types)]
-        return self._scored[0]
+        return replace(self._scored[0], top=self._top())
+
+    def _top(self) -> TopCredits | None:
+        """The evidence for every alarm so far; None where none is asked for."""
+        if not self._reader.evidence:
+            return None
+        given = self._reader.attribution
+        new = [top_credits(given, windows) for windows in self._alarmed]
+        empty = top_credits(given, np.zeros((0, 0, 0), np.float32))
+        self._credited, self._alarmed = [join_credits([empty, *self._credited, *new])], []
+        return self._credited[0]
 
     def tally(self) -> Tally:
         """What the rows came to, in figures."""
@@ -330,14 +343,15 @@ class Taking:
             scores.alarm,
             types,
         )
-        if since is None:
-            self._scored.append(rows)
-            self.counts.add(done.frame, scores.row, scores.alarm)
-            return
-        wanted = scores.time >= since
-        self.not_scored[WARM_UP] += int((~wanted).sum())
-        self._scored.append(rows.take(wanted))
+        wanted: Bool | slice = slice(None)
+        if since is not None:
+            later = scores.time >= since
+            self.not_scored[WARM_UP] += int((~later).sum())
+            rows, wanted = rows.take(later), later
+        self._scored.append(rows)
         self.counts.add(done.frame, scores.row[wanted], scores.alarm[wanted])
+        if done.windows is not None:
+            self._alarmed.append(done.gather(scores.row[wanted][scores.alarm[wanted]]))
 
     def _reject_unscored(self, done: Continued) -> None:
         frame, unscored = done.frame, done.new.copy()

@@ -1,5 +1,6 @@
 """Credits of one window's elements: by hand, and that they add up."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +16,7 @@ from rareevent.scoring.credits import (
     tree_sensor_credits,
     tree_step_credits,
 )
+from rareevent.scoring.tree_credits import leaf_paths
 from tests.blend.forests import random_forest, stump_and_tree
 from tests.lstm.networks import draw_network, draw_variant
 
@@ -94,11 +96,33 @@ def test_trees_share_what_two_sensors_do_together():
     # back 0.25; x1 first costs 9.75, then x0 11. The means are 16 and 4.75.
     window, quiet = np.array([[5, 5]], np.float32), np.zeros(2, np.float32)
 
-    found = tree_sensor_credits(stump_and_tree(), window, quiet, np.array([0, 1]))
-    together = tree_sensor_credits(stump_and_tree(), window, quiet, np.array([0, 0]))
+    apart, joint = (leaf_paths(stump_and_tree(), np.array(owner)) for owner in ([0, 1], [0, 0]))
+    found = tree_sensor_credits(apart, window, quiet)
+    together = tree_sensor_credits(joint, window, quiet)
 
     np.testing.assert_allclose(found, [16, 4.75])
     np.testing.assert_allclose(together, [20.75])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_credits_of_trees_are_the_mean_over_all_orders_of_quieting_sensors(seed):
+    rng = np.random.default_rng(seed)
+    trees = random_forest(rng, trees=12, leaves=14, features=8)
+    owner = np.array([0, 1, 0, 2, 3, 1, 2, 0])
+    now, quiet = (rng.integers(-3, 4, 8).astype(np.float32) / 2 for _ in range(2))
+    now[3], quiet[5] = np.nan, np.nan
+
+    expected, orders = np.zeros(4), list(itertools.permutations(range(4)))
+    for order in orders:
+        values = now.copy()
+        for one in order:
+            before = trees.logits(values[None])[0]
+            values[owner == one] = quiet[owner == one]
+            expected[one] += (before - trees.logits(values[None])[0]) / len(orders)
+
+    found = leaf_paths(trees, owner).credits(now, quiet)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    assert np.abs(found).max() > 0.1
 
 
 def test_credits_of_trees_add_up_over_sensors_and_over_steps():
@@ -106,7 +130,7 @@ def test_credits_of_trees_add_up_over_sensors_and_over_steps():
     trees = random_forest(rng, trees=30, leaves=10, features=4 * CHANNELS)
     window, quiet = draw_window(), np.zeros(CHANNELS, np.float32)
 
-    by_sensor = tree_sensor_credits(trees, window, quiet, np.array([0, 1, 0, 2]))
+    by_sensor = tree_sensor_credits(leaf_paths(trees, np.array([0, 1, 0, 2])), window, quiet)
     by_step = tree_step_credits(trees, window, quiet)
 
     assert by_sensor.shape == (3,)

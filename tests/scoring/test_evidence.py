@@ -9,8 +9,9 @@ from rareevent.blend.blend import Blend, Simple
 from rareevent.blend.linear import Linear
 from rareevent.config import ChannelsStage
 from rareevent.errors import DataError
+from rareevent.scoring.attribution import channel_owners, quiet_row
 from rareevent.scoring.engine import score_frame
-from rareevent.scoring.evidence import channel_owners, find_evidence, quiet_row
+from rareevent.scoring.evidence import find_evidence
 from rareevent.windowing.encode import fit_encoder
 from rareevent.windowing.temporalize import temporalize
 from tests.blend.forests import random_forest

@@ -8,7 +8,8 @@ RareEventError                 exit code 1
 ├── ModelError                 6   a bundle or registered model cannot be loaded or does not fit
 ├── OutputError                7   an output cannot be written
 │   └── LockedError            8   another job holds the output
-└── TrackingError              9   MLflow cannot be reached or does not know the run
+├── TrackingError              9   MLflow cannot be reached or does not know the run
+└── PromotionError            11   a champion and its challenger cannot be compared honestly
 """
 
 
@@ -64,6 +65,12 @@ class TrackingError(RareEventError):
     """MLflow cannot be reached, or does not know the run or model asked for."""
 
     exit_code = 9
+
+
+class PromotionError(RareEventError):
+    """A champion and its challenger cannot be compared on rows that neither has learned from."""
+
+    exit_code = 11
 
 
 class RareEventWarning(UserWarning):

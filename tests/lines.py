@@ -7,8 +7,10 @@ import numpy as np
 from rareevent.config import PipelineConfig, validate_pipeline
 
 
-def write_line(folder: Path, *, rows: int = 3000, events: int = 60, seed: int = 0) -> Path:
-    """Rows a minute apart, in `line.csv`; a sensor rises before each event."""
+def write_line(
+    folder: Path, *, rows: int = 3000, events: int = 60, seed: int = 0, minutes: int = 1
+) -> Path:
+    """Rows a minute (or so many) apart, in `line.csv`; a sensor rises before each event."""
     import pyarrow as pa
     import pyarrow.csv
 
@@ -19,7 +21,7 @@ def write_line(folder: Path, *, rows: int = 3000, events: int = 60, seed: int = 
     warm = draw.normal(size=rows)
     for event in at:
         warm[event - 5 : event] += np.linspace(1, 4, 5)
-    time = np.datetime64("2024-03-01", "s") + np.arange(rows) * np.timedelta64(60, "s")
+    time = np.datetime64("2024-03-01", "s") + np.arange(rows) * np.timedelta64(60 * minutes, "s")
     columns = {
         "time": time.astype(str),
         "y": label,

@@ -9,6 +9,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from rareevent.jobs.evaluate import EvaluationResult
+    from rareevent.jobs.rollback import Champions
     from rareevent.jobs.train import TrainResult
     from rareevent.jobs.tuned import TuneResult
     from rareevent.tracking.listing import RunRecord
@@ -144,6 +145,29 @@ def drift_table(jobs: Sequence[JobRecord], name: str) -> Table:
             "quiet" if job.verdict == "quiet" else job.sentence.removeprefix("drift: "),
         )
     return table
+
+
+def champions_table(found: Champions) -> Table:
+    """Champions of a model, newest first."""
+    table = Table(title=f"champions of {found.name}", title_justify="left", title_style="bold")
+    for column in ("version", "from (UTC)", "until", "how", "by", "why"):
+        table.add_column(column, no_wrap=column != "why")
+    pairs = list(zip(found.reigns, found.until(), strict=True))
+    for reign, end in reversed(pairs):
+        lasts = "now" if reign.version == found.champion else "–"
+        table.add_row(
+            str(reign.version),
+            _minute(reign.since),
+            lasts if end is None else _minute(end),
+            reign.how,
+            reign.who,
+            reign.reason,
+        )
+    return table
+
+
+def _minute(moment: str) -> str:
+    return moment[:16].replace("T", " ")
 
 
 def _figure(value: float | None) -> str:

@@ -43,6 +43,7 @@ def command(pipeline: str, overrides: tuple[str, ...], as_json: bool) -> None:
     # Where it lacks skill, a note has said so already.
     if result.registered_version and not result.champion and result.verdict != "no_skill":
         click.echo(
-            f"This version is not the champion; `rareevent promote {result.model_uri}` makes it so."
+            f"This version is not the champion; `rareevent promote {result.model_uri}` compares it"
+            " with the one that is."
         )
     log(f"run {result.run_id}, model {result.model_uri}, {result.seconds:.0f} s")

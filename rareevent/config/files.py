@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
+import json
 import re
 from collections.abc import Mapping
 from functools import partial
@@ -68,6 +70,28 @@ def dump_pipeline(config: PipelineConfig, reasons: Mapping[str, str] | None = No
     """
     notes = "".join(f"# {key}: {why}\n" for key, why in (reasons or {}).items())
     return notes + yaml.safe_dump(config.dump(), sort_keys=False, allow_unicode=True)
+
+
+def override_pipeline(
+    config: PipelineConfig, overrides: tuple[str, ...], where: str = "pipeline"
+) -> PipelineConfig:
+    """A resolved pipeline with some keys replaced, each given as `key.path=value`.
+
+    Raises
+    ------
+    ConfigError
+        Names the key path, the value received and the nearest valid key.
+    """
+    data = config.dump()
+    for override in overrides:
+        data = _override(data, override)
+    return validate_pipeline(data, where=where)
+
+
+def digest_pipeline(config: PipelineConfig) -> str:
+    """The sha256 of a pipeline's resolved settings; equal settings have equal digests."""
+    text = json.dumps(config.dump(), sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _override(data: dict[str, Any], override: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 from rareevent.config.ingest import Ingest
 from rareevent.config.learning import ModelStage, TrainStage
 from rareevent.config.monitoring import MonitorStage
+from rareevent.config.promotion import PromoteStage
 from rareevent.config.stage import Stage
 from rareevent.config.stages import AlarmStage, EvaluateStage, RegisterStage, ScoreStage
 from rareevent.config.tuning import TuneStage
@@ -48,6 +49,8 @@ class PipelineConfig(Stage):
     """
     register_: Annotated[RegisterStage, Field(alias="register")] = RegisterStage()
     """Under which name the bundle is registered."""
+    promote: PromoteStage = PromoteStage()
+    """What a version has to show before `rareevent promote` makes it champion."""
     tune: TuneStage = TuneStage()
     """What `rareevent tune` varies."""
 

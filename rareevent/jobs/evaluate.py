@@ -83,10 +83,10 @@ def evaluate_model(
             f"{used.ingest.source}: the model learned from rows up to the end of these data; give"
             " later data with --set ingest.source=PATH"
         )
-    out = score_frame(bundle, _as_scored(bundle, frame))
+    out = score_frame(bundle, as_scored(bundle, frame))
     whole = Scored.of_rows(frame, labels, out.row, out.segment, out.probability, out.alarm)
     scored = whole.take(fresh[out.row])
-    counted, boundary = _events(bundle, frame, labels, fresh)
+    counted, boundary = countable_events(bundle, frame, labels, fresh)
     sizes = {"lookback": bundle.config.window.lookback, "horizon": bundle.horizon}
     stage = used.evaluate
     evaluation = evaluate(
@@ -124,14 +124,16 @@ def rows_not_learned_from(bundle: Bundle, frame: SensorFrame) -> Bool:
     return frame.time > looked_until
 
 
-def _as_scored(bundle: Bundle, frame: SensorFrame) -> SensorFrame:
+def as_scored(bundle: Bundle, frame: SensorFrame) -> SensorFrame:
     """The rows cut as the scoring job cuts them, knowing what it will know of past events."""
     if not bundle.config.score.with_events:
         return without_feed(frame)
     return with_event_delay(frame, bundle.event_delay) if bundle.event_delay else frame
 
 
-def _events(bundle: Bundle, frame: SensorFrame, labels: Labels, fresh: Bool) -> tuple[Bool, Bool]:
+def countable_events(
+    bundle: Bundle, frame: SensorFrame, labels: Labels, fresh: Bool
+) -> tuple[Bool, Bool]:
     """Events whose whole catch window may be judged, and those of which only a part may.
 
     One that too little history came before counts all the same.

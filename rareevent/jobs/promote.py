@@ -1,55 +1,254 @@
-"""Promotion: which registered version is the champion."""
+"""Promotion: a challenger against the champion, and who is champion after it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
-from rareevent.errors import TrackingError
+from rareevent.bundle import Bundle, load_bundle
+from rareevent.config import PipelineConfig, override_pipeline
+from rareevent.errors import ConfigError, RareEventError, TrackingError
+from rareevent.evaluation.promotion import GateCheck, failed, gate_checks, skill_checks
+from rareevent.jobs.challenge import Challenge, challenge
+from rareevent.jobs.proven import (
+    TrainedVerdict,
+    kept_figures,
+    skill_in_words,
+    skill_of_version,
+    trained_verdict,
+)
+from rareevent.tracking.champions import set_champion, settle
 from rareevent.tracking.home import Home, connect, find_home
 from rareevent.tracking.listing import full_run_id
-from rareevent.tracking.models import aliases, set_alias, version_of_run
+from rareevent.tracking.models import CHAMPION, aliases, version_of_run
 from rareevent.tracking.resolve import resolve_model
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+Outcome = Literal["promoted", "forced", "refused", "already_champion"]
+
+# A tag of the registry holds 5,000 characters, figures included.
+_LONGEST_REASON = 1000
 
 
 @dataclass(frozen=True)
 class Promotion:
-    """What changed: the alias of `name` moved from version `previous` (None) to `version`."""
+    """What `promote` found and did; `to_json` is what `promote --json` prints.
+
+    Attributes
+    ----------
+    name, version : the challenger
+    previous : version that was champion before; None where none was
+    outcome : "promoted", "forced", "refused" (the champion stays) or "already_champion"
+    checks : every question of the gate; empty where none could be asked
+    gate : the gate's settings
+    challenge : the two compared; None where there was no champion, or no comparison
+    reason : as given, or the gate in words
+    trouble : why nothing could be compared; empty where it could
+    """
 
     name: str
-    alias: str
     version: int
     previous: int | None
+    outcome: Outcome
+    checks: tuple[GateCheck, ...]
+    gate: Mapping[str, Any]
+    challenge: Challenge | None
+    reason: str
+    trouble: str = ""
+
+    @property
+    def is_champion(self) -> bool:
+        """Whether the version is the champion now."""
+        return self.outcome != "refused"
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
-        return dict(vars(self))
+        return {
+            **vars(self),
+            "is_champion": self.is_champion,
+            "checks": [check.to_json() for check in self.checks],
+            "challenge": self.challenge.to_json() if self.challenge else None,
+        }
 
 
-def promote(version: str, alias: str = "champion", *, home: Home | None = None) -> Promotion:
-    """Point an alias at a registered version.
+@dataclass(frozen=True)
+class _Findings:
+    """What the gate was asked, and what of it cannot be answered."""
+
+    checks: tuple[GateCheck, ...] = ()
+    challenge: Challenge | None = None
+    trouble: str = ""
+
+    @property
+    def hold(self) -> bool:
+        """Whether the gate is open."""
+        return not self.trouble and not failed(self.checks)
+
+
+def promote(
+    version: str,
+    config: PipelineConfig | None = None,
+    *,
+    overrides: tuple[str, ...] = (),
+    force: bool = False,
+    reason: str = "",
+    home: Home | None = None,
+) -> Promotion:
+    """Make a registered version champion if it holds its own against the one that is.
+
+    Without a champion only its skill is asked for. What the gate asks stands in `promote` of the
+    pipeline.
 
     Parameters
     ----------
     version : "models:/NAME/NUMBER", another registered URI, or the id of the run that made it
+    config : says where the labelled data are and what the gate asks; default the version's own
+    overrides : keys of the version's own pipeline to replace, as `key.path=value`
+    force : promote whatever the gate says, and even where nothing can be compared
+    reason : kept with the change; `force` needs one
+
+    Raises
+    ------
+    PromotionError
+        When no honest comparison is possible, unless forced.
+    ConfigError, DataError, TrackingError, ModelError
+        When a setting or the source is wrong, or there is no such version.
+    """
+    check_reason(reason, needed=force)
+    home = home or find_home()
+    client = connect(home)
+    name, number = registered_version(version, home)
+    previous = aliases(client, name).get(CHAMPION)
+    bundle = load_bundle(resolve_model(f"models:/{name}/{number}", home).folder)
+    used = config or override_pipeline(bundle.config, overrides, where=version)
+    known = Promotion(
+        name, number, previous, "refused", (), used.promote.model_dump(), None, reason
+    )
+    if previous == number:
+        settle(client, name)
+        return replace(known, outcome="already_champion")
+    asked = _Asked(client, home, name, number, bundle, used, own_data=not (config or overrides))
+    found = _ask(asked, previous, force)
+    known = replace(known, checks=found.checks, challenge=found.challenge, trouble=found.trouble)
+    if not found.hold and not force:
+        return known
+    known = replace(
+        known,
+        outcome="promoted" if found.hold else "forced",
+        reason=reason or "; ".join(f"{c.name}: {c.detail}" for c in found.checks),
+    )
+    how: Literal["gate", "forced"] = "gate" if found.hold else "forced"
+    text, figures = known.reason[:_LONGEST_REASON], _figures(known, found)
+    set_champion(client, name, number, how, reason=text, figures=figures)
+    return known
+
+
+def check_reason(reason: str, *, needed: bool) -> None:
+    """Refuse a reason that is missing or too long to keep.
+
+    Raises
+    ------
+    ConfigError
+    """
+    if needed and not reason.strip():
+        raise ConfigError("--force needs --reason TEXT: the history keeps why")
+    if len(reason) > _LONGEST_REASON:
+        raise ConfigError(
+            f"--reason: at most {_LONGEST_REASON:,} characters are kept; received {len(reason):,}"
+        )
+
+
+def registered_version(version: str, home: Home) -> tuple[str, int]:
+    """Name and number of a registered version, by its URI or by the run that made it.
 
     Raises
     ------
     TrackingError, ModelError
         When there is no such version, or the run registered none.
     """
-    home = home or find_home()
-    client = connect(home)
     if version.startswith("models:/"):
         found = resolve_model(version, home)
         name, number = found.name, found.version
     else:
-        name, number = version_of_run(client, full_run_id(version, home)) or (None, None)
+        made = version_of_run(connect(home), full_run_id(version, home))
+        name, number = made or (None, None)
     if name is None or number is None:
         raise TrackingError(
             f"{version}: registered no version of a model; give models:/NAME/NUMBER, or train"
             " with register.model set"
         )
-    previous = aliases(client, name).get(alias)
-    set_alias(client, name, number, alias)
-    return Promotion(name, alias, number, previous)
+    return name, number
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A version that would be champion, and by which pipeline it is judged."""
+
+    client: MlflowClient
+    home: Home
+    name: str
+    number: int
+    bundle: Bundle
+    used: PipelineConfig
+    own_data: bool
+
+    def verdict(self) -> TrainedVerdict | None:
+        """What its training said of it."""
+        return trained_verdict(self.client, self.name, self.number)
+
+
+def _ask(asked: _Asked, previous: int | None, force: bool) -> _Findings:
+    """Everything the gate asks; what cannot be asked stands in the way only where not forced."""
+    try:
+        if previous is None:
+            return _alone(asked)
+        return _against_champion(asked, previous)
+    except RareEventError as error:
+        if not force:
+            raise
+        return _Findings(trouble=" ".join(str(error).split()))
+
+
+def _alone(asked: _Asked) -> _Findings:
+    """Where nobody is champion there is nothing to be compared with: only skill is asked for."""
+    stage = asked.used.promote
+    if not stage.require_skill:
+        return _Findings()
+    verdict = asked.verdict() if asked.own_data else None
+    uri = f"models:/{asked.name}/{asked.number}"
+    skill = skill_of_version(verdict, uri, asked.used, asked.home)
+    return _Findings(skill_checks(stage, skill))
+
+
+def _against_champion(asked: _Asked, previous: int) -> _Findings:
+    champion = load_bundle(resolve_model(f"models:/{asked.name}/{previous}", asked.home).folder)
+    found = challenge(asked.bundle, champion, asked.used)
+    same = found.data_sha256 == asked.bundle.provenance.get("data_sha256")
+    verdict = asked.verdict() if same else None
+    where = f"{found.source} from {found.since} on"
+    skill = verdict.finding() if verdict else skill_in_words(found.skill, where)
+    counts = found.challenger["false_alarms"], found.champion["false_alarms"]
+    return _Findings(gate_checks(asked.used.promote, found.comparison, counts, skill), found)
+
+
+def _figures(known: Promotion, found: _Findings) -> dict[str, Any]:
+    """What the history keeps of the comparison; all of it would outgrow a tag."""
+    figures: dict[str, Any] = {"previous": known.previous, "gate": dict(known.gate)}
+    if found.trouble:
+        figures["not_compared"] = found.trouble[:_LONGEST_REASON]
+    figures["checks"] = {check.name: check.passed for check in found.checks}
+    one = found.challenge
+    if one is None:
+        return figures
+    metric = known.gate["metric"]
+    return figures | {
+        "since": one.since,
+        "until": one.until,
+        "data_sha256": one.data_sha256,
+        "challenger": kept_figures(one.challenger),
+        "champion": kept_figures(one.champion),
+        "difference": asdict(one.comparison.differences[metric]),
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,14 @@ import numpy as np
 
 from rareevent.bundle import Bundle, new_provenance, save_bundle, training_profile
 from rareevent.bundle.reference import alarm_reference, drift_reference
-from rareevent.config import PipelineConfig
+from rareevent.config import PipelineConfig, digest_pipeline
 from rareevent.evaluation.verdict import Verdict
 from rareevent.ingestion.frame import Bool
 from rareevent.jobs.learn import Learned
 from rareevent.jobs.prepare import Prepared
+from rareevent.tracking.champions import set_champion
 from rareevent.tracking.git import git_commit
-from rareevent.tracking.models import CHAMPION, LoggedBundle, aliases, log_bundle, set_alias
+from rareevent.tracking.models import CHAMPION, LoggedBundle, aliases, log_bundle
 from rareevent.tracking.tracked import TrackedRun
 
 _EXAMPLE_ROWS = 5
@@ -71,9 +73,18 @@ def _learned_from(prepared: Prepared, rows: Bool) -> dict[str, Any]:
 
 
 def log_model(
-    run: TrackedRun, prepared: Prepared, learned: Learned, bundle: Bundle
+    run: TrackedRun,
+    prepared: Prepared,
+    learned: Learned,
+    bundle: Bundle,
+    tags: Mapping[str, str] | None = None,
 ) -> LoggedBundle:
-    """Log the bundle with its run, and register it where the pipeline gives a name."""
+    """Log the bundle with its run, and register it where the pipeline gives a name.
+
+    Parameters
+    ----------
+    tags : of the registered version, beside those that link its run, its data and its settings
+    """
     register = prepared.config.register_.model
     with tempfile.TemporaryDirectory(prefix="rareevent-") as folder:
         path = Path(folder) / "bundle"
@@ -84,7 +95,12 @@ def log_model(
             raw_example(prepared),
             prepared.frame.clock,
             register_as=register,
-            tags={"run_id": run.run_id, "data_sha256": prepared.frame.data_sha256()},
+            tags={
+                "run_id": run.run_id,
+                "data_sha256": prepared.frame.data_sha256(),
+                "config_sha256": digest_pipeline(prepared.config),
+                **(tags or {}),
+            },
         )
 
 
@@ -107,16 +123,33 @@ def raw_example(prepared: Prepared) -> Any:
     return pd.DataFrame(columns)
 
 
-def crown(run: TrackedRun, logged: LoggedBundle, config: PipelineConfig, verdict: Verdict) -> bool:
+def crown(
+    run: TrackedRun,
+    logged: LoggedBundle,
+    config: PipelineConfig,
+    verdict: Verdict,
+    figures: Mapping[str, Any],
+) -> bool:
     """The first version of a model becomes its champion; later ones have to be promoted.
 
     One that was judged by a leaky split, or that has no skill, does not.
+
+    Parameters
+    ----------
+    figures : of the test part, kept in the history of champions
     """
     if logged.name is None or logged.version is None or not _worthy(config, verdict):
         return False
     if config.register_.champion == "never" or CHAMPION in aliases(run.client, logged.name):
         return False
-    set_alias(run.client, logged.name, logged.version)
+    set_champion(
+        run.client,
+        logged.name,
+        logged.version,
+        "first",
+        reason=verdict.sentence,
+        figures={"verdict": verdict.outcome, **figures},
+    )
     return True
 
 
@@ -134,6 +167,6 @@ def why_uncrowned(config: PipelineConfig, verdict: Verdict) -> tuple[str, ...]:
     if verdict.outcome != "no_skill":
         return ()
     return (
-        "No version is made champion without skill; `rareevent promote`, or"
+        "No version is made champion without skill; `rareevent promote --force --reason TEXT`, or"
         " register.require_skill: false, does so all the same.",
     )

@@ -21,11 +21,12 @@ def skill_of(prepared: Prepared, learned: Learned, judged: Judged) -> Skill:
 
     Each of these parts was scored by a fit of its own and is ranked by itself.
     """
-    fits = [*_validation_folds(prepared, learned), FitScores.of(judged.scored)]
+    fits = [*validation_folds(prepared, learned), FitScores.of(judged.scored)]
     return find_skill(fits, prepared.frame.clock, seed=prepared.config.evaluate.seed)
 
 
-def _validation_folds(prepared: Prepared, learned: Learned) -> list[FitScores]:
+def validation_folds(prepared: Prepared, learned: Learned) -> list[FitScores]:
+    """The validation rows as the models scored them to which nothing there was fitted."""
     names = [name for name in learned.chosen if name in _KEPT_FROM_VALIDATION]
     whole = FitScores.of({name: learned.chosen[name].scored for name in names})
     row = np.flatnonzero(choosing_rows(prepared) & learned.final.part.windowed)

@@ -29,6 +29,7 @@ from rareevent.jobs.outcome import (
 )
 from rareevent.jobs.prepare import Prepared, dropped_rows, fill_auto, prepare, require_events
 from rareevent.jobs.progress import Progress, Quiet
+from rareevent.jobs.proven import kept_figures
 from rareevent.jobs.register import crown, log_model, make_bundle, why_uncrowned
 from rareevent.jobs.skill import skill_of
 from rareevent.tracking.home import Home
@@ -101,11 +102,11 @@ def train(
     prepared = prepare(config)
     require_events(prepared)
     prepared = fill_auto(prepared)
-    warnings = _warnings(prepared)
+    warnings = first_warnings(prepared)
     for text in (*warnings, *prepared.reasons.values()):
         progress.log(text)
     with training_run(config.name, run_name(config), home=home, tags=_tags(config)) as run:
-        _describe_inputs(run, prepared)
+        describe_inputs(run, prepared)
         learned = learn(prepared, progress)
         for step, of_epoch in epoch_metrics(learned):
             run.metrics(of_epoch, step=step)
@@ -122,7 +123,7 @@ def train(
         notes = (
             *warnings,
             *suspicions,
-            *_policy_notes(learned),
+            *policy_notes(learned),
             *health_notes(learned),
             *uncrowned,
         )
@@ -133,7 +134,8 @@ def train(
         describe_outcome(run, metrics, judged.verdict)
         save_artifacts(run, prepared, learned, judged, report)
         logged = log_model(run, prepared, learned, bundle)
-        champion = crown(run, logged, config, judged.verdict)
+        figures = kept_figures(judged.test[judged.model].metrics)
+        champion = crown(run, logged, config, judged.verdict, figures)
     seconds = round(time.perf_counter() - started, 3)
     made = _Made(run.run_id, logged, champion, seconds)
     return _result(prepared, learned, judged, skill, audit, metrics, notes, made)
@@ -239,7 +241,8 @@ def _tags(config: PipelineConfig) -> dict[str, Any]:
     return {"leaky": "true" if leaky(config) else None, "pipeline": config.name}
 
 
-def _describe_inputs(run: TrackedRun, prepared: Prepared) -> None:
+def describe_inputs(run: TrackedRun, prepared: Prepared) -> None:
+    """Write on a run what it learns from and by which settings."""
     config, frame = prepared.config, prepared.frame
     run.params(config.dump())
     run.save("pipeline.yaml", dump_pipeline(absolute(config), prepared.reasons))
@@ -257,7 +260,7 @@ def absolute(config: PipelineConfig) -> PipelineConfig:
     return config.model_copy(update={"ingest": ingest.model_copy(update=changes)})
 
 
-def _warnings(prepared: Prepared) -> tuple[str, ...]:
+def first_warnings(prepared: Prepared) -> tuple[str, ...]:
     """What a reader of any figure must know before it."""
     split = (
         (
@@ -274,7 +277,8 @@ def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:].rstrip('.')}."
 
 
-def _policy_notes(learned: Learned) -> tuple[str, ...]:
+def policy_notes(learned: Learned) -> tuple[str, ...]:
+    """What to know about the alarm policy, the calibration and the blend."""
     chosen = learned.chosen[learned.model]
     weights = learned.weights.get(learned.model, {})
     found = (chosen.fitted.note, chosen.calibration.note, say_weights(weights))

@@ -127,6 +127,7 @@ def _registered_version(client: MlflowClient, home: Home, reference: str) -> tup
     said = f"has {wanted}" if which else "needs a version or an alias: say which"
     crown = (
         f"; `rareevent promote models:/{name}/{known[-1]}` makes version {known[-1]} the champion"
+        " if it has skill"
         if (mark, which) == ("@", "champion")
         else ""
     )

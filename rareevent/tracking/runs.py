@@ -85,7 +85,7 @@ def _first_tags(parent: str | None) -> dict[str, str]:
     commit = git_commit() or ""
     tags = {
         OWNER_TAG: owner(),
-        "mlflow.user": _user(),
+        "mlflow.user": os_user(),
         "mlflow.source.name": "rareevent",
         "mlflow.source.type": "LOCAL",
         "mlflow.source.git.commit": commit.removesuffix("-dirty"),
@@ -95,7 +95,8 @@ def _first_tags(parent: str | None) -> dict[str, str]:
     return {key: value for key, value in tags.items() if value}
 
 
-def _user() -> str:
+def os_user() -> str:
+    """The user of the operating system; empty under a number that has no name."""
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):

@@ -150,7 +150,8 @@ def split_by_clock(
     Parameters
     ----------
     edges : int64 [folds + 2], first ticks of the validation folds and of the test part, and the
-        tick that ends the test part; rows from there on are unused
+        tick that ends the test part; rows from there on are unused. Where the last two are equal
+        there is no test part on purpose
     start : rows before this tick are unused (a sliding window), None uses all
 
     Raises
@@ -163,7 +164,7 @@ def split_by_clock(
     part[part > folds + 1] = UNUSED
     if start is not None:
         part[frame.time < start] = UNUSED
-    for number in range(folds + 2):
+    for number in range(folds + 2 - int(edges[-2] == edges[-1])):
         if not (part == number).any():
             raise DataError(
                 f"the {_name(number, folds)} part of the split has no row; give it a larger share"
@@ -184,7 +185,8 @@ def split_assets(
 
     Parameters
     ----------
-    shares : shares of the assets before each validation fold, the test part, and its end
+    shares : shares of the assets before each validation fold, the test part, and its end; where
+        the last two are equal there is no test part on purpose
     seed : of the order
     start : share of the assets that is left out in front
 
@@ -195,7 +197,7 @@ def split_assets(
     """
     assets = len(frame.assets)
     cuts = np.round(np.array([start, *shares]) * assets).astype(int)
-    if len(np.unique(cuts)) < len(cuts):
+    if len(np.unique(cuts)) < len(cuts) - int(shares[-2] == shares[-1]):
         raise DataError(
             f"{assets} assets are too few for training, {len(shares) - 2} validation folds and a"
             " test part at these shares; change split.validation and split.test"

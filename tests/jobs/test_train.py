@@ -206,8 +206,8 @@ def test_second_version_waits_for_promotion_and_runs_compare(line):
 
     assert (first.champion, second.champion) == (True, False)
     assert resolve_model("models:/line@champion").version == 1
-    assert promote("models:/line/2").previous == 1
-    assert promote(first.run_id).previous == 2
+    # Half a day of test rows gives no interval, so the gate cannot hold.
+    assert promote("models:/line/2").outcome == "refused"
     assert resolve_model("models:/line@champion").version == 1
     assert [r.run_id for r in list_runs("line")] == [second.run_id, first.run_id]
 

@@ -109,6 +109,99 @@ def test_refusals_say_what_was_received(data, words):
     assert words in refusal(data)
 
 
+@pytest.mark.parametrize(
+    ("stage", "line"),
+    [
+        (
+            {"train": {"epochs": 0}},
+            "'train.epochs': Input should be greater than or equal to 1, or 'auto'; received 0",
+        ),
+        (
+            {"train": {"class_weight": "x"}},
+            "'train.class_weight': Input should be 'balanced' or 'none', or a valid dictionary;"
+            " received 'x'",
+        ),
+        (
+            {"train": {"class_weight": {1: 0}}},
+            "'train.class_weight.1': Input should be greater than 0; received 0",
+        ),
+        ({"model": {"blend": {"lsmt": 1}}}, "unknown key 'model.blend.lsmt'; did you mean 'lstm'?"),
+        (
+            {"model": {"blend": {}}},
+            "'model.blend': needs a weight above 0 for one of lstm, logistic and boosting",
+        ),
+        (
+            {"model": {"types": ["a", 1]}},
+            "'model.types.1': Input should be a valid string; received 1",
+        ),
+        (
+            {"model": {"units": ["x"]}},
+            "'model.units.0': Input should be a valid integer, unable to parse string as an"
+            " integer; received 'x'",
+        ),
+        (
+            {"channels": {"use": ["value", "level"]}},
+            "'channels.use.1': Input should be 'value', 'change', 'volatility' or 'missing';"
+            " received 'level'",
+        ),
+        (
+            {"ingest": {"source": "a", "time": "t", "events": {"time": "w"}}},
+            "'ingest.events.source' is required and missing",
+        ),
+    ],
+)
+def test_a_value_of_several_kinds_has_one_line_that_names_the_key_as_it_is_written(stage, line):
+    assert refusal({**SMALLEST, **stage}) == f"p.yaml: {line}"
+
+
+@pytest.mark.parametrize("key", ["train.seed", "split.seed", "evaluate.seed", "tune.seed"])
+def test_a_seed_that_some_library_would_not_take_is_refused(key):
+    stage, name = key.split(".")
+
+    for seed in (-1, 2**32):
+        assert f"'{key}': Input should be" in refusal({**SMALLEST, stage: {name: seed}})
+
+
+@pytest.mark.parametrize(
+    ("stage", "name", "value"),
+    [
+        ("train", "negatives_per_positive", float("inf")),
+        ("train", "learning_rate", float("inf")),
+        ("train", "class_weight", {1: float("inf")}),
+        ("train", "clipnorm", float("inf")),
+        ("channels", "clip", float("inf")),
+        ("model", "skip_l2", float("nan")),
+        ("model", "forget_bias", 1e30),
+        ("model", "blend", {"lstm": 1e308, "logistic": 1e308}),
+        ("channels", "volatility_windows", []),
+        ("channels", "change_lags", []),
+        ("tune", "space", {"train.learning_rate": {"low": 0.1, "high": float("inf")}}),
+    ],
+)
+def test_what_could_only_break_later_is_refused_at_once(stage, name, value):
+    assert f"'{stage}.{name}" in refusal({**SMALLEST, stage: {name: value}})
+
+
+@pytest.mark.parametrize(
+    ("stage", "name", "value"),
+    [("model", "screen", False), ("model", "projection", True), ("window", "lookback", True)],
+)
+def test_a_switch_is_not_taken_for_a_number(stage, name, value):
+    message = refusal({**SMALLEST, stage: {name: value}})
+
+    assert f"'{stage}.{name}': must be a value, not a switch" in message
+    assert message.endswith(f"received {value}")
+
+
+def test_switches_and_words_that_yaml_reads_as_switches_stay_what_they_are():
+    stages = {"model": {"skip": False, "blend": False, "types": False}, "train": {"refit": True}}
+    config = validate_pipeline({**SMALLEST, **stages, "channels": {"surprise": True}})
+
+    assert not config.model.skip
+    assert (config.model.blend, config.model.types) == ("off", "off")
+    assert config.channels.surprise == SurpriseStage()
+
+
 def test_a_rule_about_several_keys_does_not_repeat_the_whole_stage():
     message = refusal({"ingest": {**SMALLEST["ingest"], "sensors": ["y", "x"]}})
 

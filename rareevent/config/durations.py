@@ -86,3 +86,5 @@ def check_duration(value: Any) -> Any:
 Duration = Annotated[int | str, BeforeValidator(check_duration)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Rows = Annotated[int, Field(ge=1)]
+# What every library that draws takes, with room for the members of an ensemble, which count on.
+Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]

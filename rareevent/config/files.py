@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import re
@@ -15,6 +14,7 @@ import yaml
 from pydantic import ValidationError
 
 from rareevent.config.pipeline import PipelineConfig
+from rareevent.config.problems import problems_of
 from rareevent.config.tuning import check_space, with_values
 from rareevent.errors import ConfigError
 
@@ -50,7 +50,7 @@ def validate_pipeline(data: dict[str, Any], where: str = "pipeline") -> Pipeline
         config = PipelineConfig.model_validate(data)
         check_space(config.tune.space, PipelineConfig, partial(_try_value, data))
     except ValidationError as error:
-        problems = [_problem(item) for item in error.errors()]
+        problems = problems_of(error, data, PipelineConfig)
         raise ConfigError("\n".join(f"{where}: {text}" for text in problems)) from None
     except ValueError as error:
         raise ConfigError(f"{where}: {error}") from None
@@ -113,32 +113,3 @@ def _with(data: dict[str, Any], keys: list[str], value: Any, override: str) -> d
     if not isinstance(inner, dict):
         raise ConfigError(f"--set {override}: {head!r} holds {inner!r}, which has no keys")
     return {**data, head: _with(inner, rest, value, override)}
-
-
-def _problem(item: Any) -> str:
-    location = [str(part) for part in item["loc"]]
-    path = ".".join(location) or "pipeline"
-    if item["type"] == "extra_forbidden":
-        close = _nearest(location)
-        hint = f"; did you mean {close!r}?" if close else ""
-        return f"unknown key {path!r}{hint}"
-    if item["type"] == "missing":
-        return f"{path!r} is required and missing"
-    message = item["msg"].removeprefix("Value error, ")
-    # A rule about several keys is given them all; what it received it says itself.
-    whole = item["type"] == "value_error" and isinstance(item["input"], dict)
-    received = "" if whole or "received" in message else f"; received {item['input']!r}"
-    return f"{path!r}: {message}{received}"
-
-
-def _nearest(location: list[str]) -> str | None:
-    model: Any = PipelineConfig
-    for part in location[:-1]:
-        field = next((f for n, f in model.model_fields.items() if (f.alias or n) == part), None)
-        candidates = [field.annotation, *getattr(field.annotation, "__args__", ())] if field else []
-        model = next((c for c in candidates if hasattr(c, "model_fields")), None)
-        if model is None:
-            return None
-    names = [field.alias or name for name, field in model.model_fields.items()]
-    close = difflib.get_close_matches(location[-1], names, n=1, cutoff=0.5)
-    return close[0] if close else None

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from rareevent.config.durations import Fraction
+from rareevent.config.durations import Fraction, Seed
 from rareevent.config.stage import Stage
 
 
@@ -50,11 +50,11 @@ Initializer = Literal[
 class BlendWeights(Stage):
     """How much each member's log-odds count; only the proportions matter."""
 
-    lstm: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    lstm: Annotated[float, Field(ge=0, le=1e6)] = 0.0
     """Weight of the LSTM ensemble."""
-    logistic: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    logistic: Annotated[float, Field(ge=0, le=1e6)] = 0.0
     """Weight of logistic regression."""
-    boosting: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    boosting: Annotated[float, Field(ge=0, le=1e6)] = 0.0
     """Weight of boosted trees."""
 
     @model_validator(mode="after")
@@ -126,11 +126,11 @@ class ModelStage(Stage):
     """Dropout on a skip that starts from `zero`."""
     skip_l2: Annotated[float, Field(ge=0)] = 1e-3
     """Penalty of a skip that starts from `zero`."""
-    l1: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    l1: Annotated[float, Field(ge=0)] = 0.0
     """Penalty on the kernels of projection, layers (recurrent ones too) and head; biases are
     free.
     """
-    l2: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    l2: Annotated[float, Field(ge=0)] = 0.0
     """Penalty on the squares of the same kernels."""
     kernel_initializer: Initializer = "glorot_uniform"
     """Of the layers' kernels on their inputs."""
@@ -138,7 +138,7 @@ class ModelStage(Stage):
     """Of the layers' kernels on their own outputs; `identity`: each gate starts by reading its
     own cell.
     """
-    forget_bias: Annotated[float, Field(allow_inf_nan=False)] = 1.0
+    forget_bias: Annotated[float, Field(ge=-100, le=100)] = 1.0
     """Where the forget gates' bias starts: higher remembers longer."""
     members: Annotated[int, Field(ge=1, le=50)] = 3
     """Members of the ensemble, which differ by their seed."""
@@ -231,7 +231,7 @@ class TrainStage(Stage):
     """Largest size of each value of a gradient, which comes first; null does not clip."""
     terminate_on: tuple[HealthRule, ...] = ("not_finite",)
     """Findings about the gradients that stop the run; `not_finite` always does; docs/inside.md."""
-    seed: int = 7
+    seed: Seed = 7
     """The same seed gives the same numbers on the same machine."""
     refit: bool = True
     """Learn once more from validation rows too, after choosing."""

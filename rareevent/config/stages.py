@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from rareevent.config.durations import Duration, Rows
+from rareevent.config.durations import Duration, Rows, Seed
 from rareevent.config.stage import Stage
 
 
@@ -63,11 +63,11 @@ class EvaluateStage(Stage):
 
     baselines: tuple[Literal["logistic", "boosting"], ...] = ("logistic", "boosting")
     """What stands beside the model; a blend needs and reports both."""
-    bootstrap: Annotated[int, Field(ge=0)] = 1000
+    bootstrap: Annotated[int, Field(ge=0, le=100_000)] = 1000
     """Draws for the intervals; 0 gives none."""
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     """Of the intervals."""
-    seed: int = 0
+    seed: Seed = 0
     """Of the draws."""
 
 

@@ -25,6 +25,7 @@ from pydantic import (
     model_validator,
 )
 
+from rareevent.config.durations import Seed
 from rareevent.config.stage import Stage
 
 # What the model is and how it learns. All else says what is asked or how it is judged, and would
@@ -109,7 +110,7 @@ class TuneStage(Stage):
     """The figure on forward scores of the validation folds; `event_recall` is at the alarm
     objective.
     """
-    seed: int = 0
+    seed: Seed = 0
     """Of the draws."""
     space: Space = Field(default_factory=dict)
     """Key of the pipeline → a list of values, or a range; a small space of its own where it is

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from rareevent.config.durations import Duration, Fraction, Rows
+from rareevent.config.durations import Duration, Fraction, Rows, Seed
 from rareevent.config.stage import Stage
 
 
@@ -25,7 +25,7 @@ class SplitStage(Stage):
     """Validation folds; each is scored by models of what came before."""
     purge: Literal["horizon", "strict"] = "horizon"
     """Keeps labels from reaching into the next part; `strict` keeps input rows apart too."""
-    seed: int = 0
+    seed: Seed = 0
     """Of a split by asset."""
 
     @model_validator(mode="after")
@@ -76,9 +76,12 @@ class ChannelsStage(Stage):
     training rows (Kolmogorov–Smirnov): above .25 they would mislead, and volatility alone is
     used. Categories are levels too and go with `value`.
     """
-    change_lags: tuple[Rows, ...] = (1,)
+    change_lags: Annotated[tuple[Rows, ...], Field(min_length=1)] = (1,)
     """Rows back for `change`."""
-    volatility_windows: tuple[Annotated[int, Field(ge=2)], ...] = (5, 20)
+    volatility_windows: Annotated[tuple[Annotated[int, Field(ge=2)], ...], Field(min_length=1)] = (
+        5,
+        20,
+    )
     """Rows for the trailing deviation."""
     scaling: Literal["quantile", "standard"] = "quantile"
     """Rank to normal score, or `standard`: mean and deviation; both of training rows."""

@@ -148,7 +148,7 @@ class ModelStage(Stage):
     """Event types to tell apart, where the event log has a `type`: a softmax beside the main
     probability says which type the event would have. `auto` names those with 5 events in the
     first training rows, where two or more have them, and pools the rest as `other`; or a list
-    of names; or `off`.
+    of names that the log has; or `off`. An event without a type teaches none.
     """
     blend: Annotated[
         Literal["off", "equal", "auto"] | BlendWeights, BeforeValidator(_off_as_word)

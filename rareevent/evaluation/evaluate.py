@@ -149,13 +149,17 @@ def _event_records(
                 "asset": assets[events.asset[i]],
                 "time": clock.text(events.time[i]),
                 "tick": int(events.time[i]),
-                "type": events.kinds[events.kind[i]],
+                "type": _type_of(events, i),
                 "outcome": Outcome(int(outcome[i])).name.lower(),
                 "lead_time": _lead_time(int(judged.lead_time[i]), clock) if caught else None,
                 "late": bool(judged.late[i]),
             }
         )
     return records
+
+
+def _type_of(events: Events, i: int) -> str | None:
+    return events.kinds[events.kind[i]] if events.kind[i] >= 0 else None
 
 
 def _lead_time(ticks: int, clock: Clock) -> float | None:

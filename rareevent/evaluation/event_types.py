@@ -7,17 +7,17 @@ import numpy as np
 from rareevent.evaluation.catches import Judgement, judge
 from rareevent.evaluation.metrics import Metrics
 from rareevent.evaluation.scored import Scored
-from rareevent.ingestion.frame import Bool, Float32, Int8
+from rareevent.ingestion.frame import Bool, Float32, Int32
 
 
-def type_metrics(scored: Scored, counted: Bool, kind: Int8, probability: Float32) -> Metrics:
+def type_metrics(scored: Scored, counted: Bool, kind: Int32, probability: Float32) -> Metrics:
     """How often the most probable type is right, by the alarm that catches, per caught event.
 
     Parameters
     ----------
     scored : Scored, m rows of a part
     counted : bool [k], events that the part counts
-    kind : int8 [k], the type that each event had, among K; -1 where it is none of them
+    kind : int32 [k], the type that each event had, among K; -1 where it is none of them
     probability : float32 [m, K], of each type given that there is an event
 
     Returns

@@ -12,7 +12,7 @@ import pyarrow as pa
 from rareevent.config import EventLog, Ingest
 from rareevent.errors import ConfigError, DataError
 from rareevent.ingestion.cells import NameReader
-from rareevent.ingestion.frame import Events, Int32, Int64
+from rareevent.ingestion.frame import Bool, Events, Int32, Int64
 from rareevent.ingestion.quality import Findings
 from rareevent.ingestion.readers import read_batches, read_names
 from rareevent.ingestion.roles import absent
@@ -32,7 +32,7 @@ class Log:
     ----------
     asset : name of each entry's asset; None where the log has no asset column
     time : int64 [k], ticks
-    kind : int32 [k], code into `kinds`
+    kind : int32 [k], code into `kinds`, -1 where the entry has no type
     kinds : names of the event types
     """
 
@@ -83,7 +83,7 @@ def read_log(log: EventLog, stage: Ingest, kind: str, found: Findings) -> Log:
     names = None if codes is None else tuple(assets[code] for code in codes)
     if kind_codes is None or not kinds:
         return Log(names, time, np.zeros(count, np.int32), ("event",))
-    return Log(names, time, np.maximum(kind_codes, 0), kinds)
+    return Log(names, time, kind_codes, kinds)
 
 
 def _layout(path: Path, log: EventLog, stage: Ingest) -> Ingest:
@@ -137,7 +137,8 @@ def _log_times(
 def match_log(log: Log, assets: tuple[str, ...], found: Findings) -> Events:
     """The log's entries as events of the assets, sorted, one per (asset, time).
 
-    Entries of assets without a row, and repeated entries, are counted and left out.
+    Entries of assets without a row, and repeated entries, are counted and left out. Of entries
+    that name several types for one event the first type in order counts, and is said.
     """
     if log.asset is None and len(assets) > 1:
         raise ConfigError("ingest.events.asset: must name the asset column of the event log")
@@ -149,10 +150,34 @@ def match_log(log: Log, assets: tuple[str, ...], found: Findings) -> Events:
     if unknown:
         strangers = sorted({n for n, k in zip(names, known, strict=True) if not k})
         found.note(f"{unknown} events belong to assets without a row, such as {strangers[0]!r}")
-    order = np.lexsort((log.kind, log.time, code))
+    # Of one event's entries the first counts: one that has a type, where any of them has.
+    order = np.lexsort((log.kind, log.kind < 0, log.time, code))
     order = order[known[order]]
     asset, time, kind = code[order], log.time[order], log.kind[order]
     first = np.ones(len(time), bool)
     first[1:] = (np.diff(asset) != 0) | (np.diff(time) != 0)
     found.counted_events({"of_unknown_assets": unknown, "repeated": int(np.count_nonzero(~first))})
+    _note_types(kind, first, log.kinds, found)
     return Events(asset[first], time[first], kind[first].astype(np.int32), log.kinds)
+
+
+def _note_types(kind: Int32, first: Bool, kinds: tuple[str, ...], found: Findings) -> None:
+    """Say where the type of an event is not known, and where entries do not agree on it.
+
+    Parameters
+    ----------
+    kind : int32 [k], of entries sorted by event
+    first : bool [k], entries that begin an event
+    """
+    without = int(np.count_nonzero(kind[first] < 0))
+    if without:
+        found.note(f"{without} of {int(first.sum())} events have no type; none is guessed for them")
+    event = np.cumsum(first) - 1
+    other = (kind >= 0) & (kind != kind[first][event])
+    several = len(np.unique(event[other]))
+    if several:
+        example = kinds[kind[other][0]]
+        found.note(
+            f"{several} events have several types, such as {kinds[kind[first][event[other]][0]]!r}"
+            f" and {example!r} at one time; the first in order counts"
+        )

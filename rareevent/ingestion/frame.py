@@ -107,7 +107,7 @@ class Events:
     ----------
     asset : int32 [k], code into `SensorFrame.assets`
     time : int64 [k], ticks
-    kind : int32 [k], code into `kinds`; all 0 where events have no type
+    kind : int32 [k], code into `kinds`, -1 where an event has no type; all 0 where none has one
     kinds : names of the event types
     """
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rareevent.errors import TrainingError
 from rareevent.forecast.encoder import Encoder
 from rareevent.ingestion.frame import Bool, Int8
 from rareevent.jobs.prepare import Prepared
@@ -51,6 +52,11 @@ def window_part(prepared: Prepared, part: int, learn_for: int | None = None) -> 
     Parameters
     ----------
     learn_for : learn only from rows before this earlier part
+
+    Raises
+    ------
+    TrainingError
+        When positive rows could teach, and none of them has a window.
     """
     config, frame = prepared.config, prepared.frame
     learned_from = prepared.split.rows_before(learn_for or part) & prepared.in_segment
@@ -65,6 +71,7 @@ def window_part(prepared: Prepared, part: int, learn_for: int | None = None) -> 
     )
     target = prepared.learned_targets[windows.ends]
     teach = (learned_from & prepared.labelled)[windows.ends]
+    _require_positive(prepared, learned_from & prepared.labelled, windows)
     watch = (judged_on & prepared.labelled)[windows.ends]
     # Nothing may be watched on the test part, not even for show.
     watched = part != prepared.split.test and watch.any()
@@ -77,6 +84,20 @@ def window_part(prepared: Prepared, part: int, learn_for: int | None = None) -> 
         monitor=(windows.take(watch), target[watch, 0]) if watched else None,
         learned_from=learned_from,
         judged_on=judged_on,
+    )
+
+
+def _require_positive(prepared: Prepared, teach: Bool, windows: Windows) -> None:
+    """Refuse where it is for want of history that nothing positive can be learned."""
+    positive = teach & (prepared.labels.target == 1)
+    if not positive.any() or positive[windows.ends].any():
+        return
+    window = prepared.config.window
+    raise TrainingError(
+        f"none of the {positive.sum()} positive rows to learn from has a window: with"
+        f" window.lookback {window.lookback}, window.pad {window.pad} and window.min_history"
+        f" {window.min_history}, their segments are too short by then; shorten it, or set"
+        " window.pad: first and window.min_history: 1"
     )
 
 

@@ -8,18 +8,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rareevent.config import PipelineConfig
-from rareevent.errors import ConfigError, DataError
+from rareevent.errors import DataError
 from rareevent.ingestion import Quality, ingest, resolve_stage
 from rareevent.ingestion.frame import Bool, Fate, Int8, Segments, SensorFrame
+from rareevent.jobs.labels import label_rows, leave_out_heads
 from rareevent.training.schedule import pace_in_words
-from rareevent.windowing.curve_shift import Labels, Status, curve_shift
+from rareevent.windowing.curve_shift import Labels, Status
 from rareevent.windowing.drift import choose_channels
 from rareevent.windowing.encode import channel_memory
-from rareevent.windowing.event_types import choose_types, type_targets
+from rareevent.windowing.event_types import (
+    choose_types,
+    require_types,
+    type_targets,
+    untaught_types,
+)
 from rareevent.windowing.split import UNUSED, EventPart, Split, part_of_events, split_rows
-
-# Share of a validation fold that an auxiliary head's purge may take.
-_PURGED_AT_MOST = 0.25
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ def prepare(config: PipelineConfig) -> Prepared:
 def arrange(config: PipelineConfig, frame: SensorFrame, quality: Quality) -> Prepared:
     """Label and part rows that were ingested before; see `prepare`."""
     stage = resolve_stage(config.ingest, frame, quality)
-    config, reasons = _leave_out_heads(frame, config.model_copy(update={"ingest": stage}))
+    config, reasons = leave_out_heads(frame, config.model_copy(update={"ingest": stage}))
     labels, targets, reach = label_rows(frame, config)
     split = split_rows(frame, config.split, reach, receptive_field(config))
     part, fate = part_of_events(frame, split, labels.horizon, labels.lead), frame.segments.fate
@@ -103,31 +106,6 @@ def arrange(config: PipelineConfig, frame: SensorFrame, quality: Quality) -> Pre
         frame = _without_gaps(frame)
     types = type_targets(frame.events, labels, config.model.type_names)
     return Prepared(config, frame, quality, labels, targets, split, part, fate, reasons, types)
-
-
-def _leave_out_heads(
-    frame: SensorFrame, config: PipelineConfig
-) -> tuple[PipelineConfig, dict[str, str]]:
-    """Auxiliary heads whose horizon would purge more than a quarter of a validation fold are out.
-
-    They help training a little; on a short history their purge would take the events away that
-    the threshold is chosen by.
-    """
-    split, label, clock = config.split, config.label, frame.clock
-    if split.strategy != "chronological" or not label.auxiliary or not len(frame):
-        return config, {}
-    fold = float(np.ptp(frame.time)) * split.validation / split.folds
-    most = _PURGED_AT_MOST * fold / max(clock.ticks(label.horizon), 1)
-    kept = tuple(multiple for multiple in label.auxiliary if multiple <= most)
-    if kept == label.auxiliary:
-        return config, {}
-    out = ", ".join(f"{multiple:g}" for multiple in label.auxiliary if multiple > most)
-    reason = (
-        f"{out} left out: more than a quarter of a validation fold"
-        f" ({clock.duration_text(fold)}) would be purged for it"
-    )
-    label = label.model_copy(update={"auxiliary": kept})
-    return config.model_copy(update={"label": label}), {"label.auxiliary": reason}
 
 
 def _without_gaps(frame: SensorFrame) -> SensorFrame:
@@ -159,19 +137,18 @@ def _explain_pace(prepared: Prepared) -> Prepared:
     """Steps and rate stay `auto`: a refit has more events to go by. The resolved file says so."""
     if prepared.config.train.epochs != "auto":
         return prepared
-    taught = prepared.split.rows_before(1) & (prepared.labels.target == 1)
-    events = len(np.unique(prepared.labels.event[taught]))
+    events = int(_events_taught(prepared).sum())
     return replace(prepared, reasons={**prepared.reasons, "train.epochs": pace_in_words(events)})
 
 
 def _fill_types(prepared: Prepared) -> Prepared:
+    """Choose types where that is `auto`; where they are named, see that the events have them."""
     config, events, labels = prepared.config, prepared.frame.events, prepared.labels
+    if config.model.type_names:
+        return _check_types(prepared, config.model.type_names)
     if config.model.types != "auto" or len(events.kinds) < 2:
         return prepared
-    rows = prepared.split.rows_before(1) & prepared.in_segment & (labels.target == 1)
-    taught = np.zeros(len(events), bool)
-    taught[labels.event[rows]] = True
-    choice = choose_types(events, taught)
+    choice = choose_types(events, _events_taught(prepared))
     model = config.model.model_copy(update={"types": choice.names or "off"})
     return replace(
         prepared,
@@ -179,6 +156,28 @@ def _fill_types(prepared: Prepared) -> Prepared:
         reasons={**prepared.reasons, "model.types": choice.reason},
         type_targets=type_targets(events, labels, choice.names),
     )
+
+
+def _check_types(prepared: Prepared, names: tuple[str, ...]) -> Prepared:
+    events = prepared.frame.events
+    require_types(events, names)
+    untaught = untaught_types(events, _events_taught(prepared), names)
+    if not untaught:
+        return prepared
+    reason = (
+        f"no event of type {', '.join(untaught)} in the first training rows, so that no fold learns"
+        " its signs"
+    )
+    return replace(prepared, reasons={**prepared.reasons, "model.types": reason})
+
+
+def _events_taught(prepared: Prepared) -> Bool:
+    """Events with a positive row among the first training rows, bool [k]."""
+    labels = prepared.labels
+    rows = prepared.split.rows_before(1) & prepared.in_segment & (labels.target == 1)
+    taught = np.zeros(len(prepared.frame.events), bool)
+    taught[labels.event[rows]] = True
+    return taught
 
 
 def _fill_channels(prepared: Prepared) -> Prepared:
@@ -196,34 +195,6 @@ def _fill_channels(prepared: Prepared) -> Prepared:
         config=config.model_copy(update={"channels": channels}),
         reasons={**prepared.reasons, "channels.use": reason},
     )
-
-
-def label_rows(frame: SensorFrame, config: PipelineConfig) -> tuple[Labels, Int8, int]:
-    """Labels of every head, and the longest horizon in ticks.
-
-    Returns
-    -------
-    labels : of the pipeline's own horizon
-    targets : int8 [n, 1 + auxiliary heads]
-    reach : ticks
-    """
-    horizon, lead = frame.clock.ticks(config.label.horizon), frame.clock.ticks(config.label.lead)
-    if not 0 <= lead <= horizon or horizon <= 0:
-        raise ConfigError(
-            "label: needs 0 <= lead <= horizon and horizon > 0; received"
-            f" lead={config.label.lead!r}, horizon={config.label.horizon!r}"
-        )
-    if horizon < frame.clock.interval:
-        raise ConfigError(
-            f"label.horizon: {config.label.horizon!r} is shorter than the step between two rows,"
-            f" {frame.clock.duration_text(frame.clock.interval)}; no row could ever be positive"
-        )
-    labels = curve_shift(frame, horizon, lead)
-    horizons = [round(horizon * multiple) for multiple in config.label.auxiliary]
-    heads = [labels.target, *(curve_shift(frame, h, lead).target for h in horizons)]
-    # A row that is too late for its own horizon teaches no head: it is not trained on.
-    usable = (labels.status == Status.LABELLED)[:, None]
-    return labels, np.where(usable, np.stack(heads, axis=1), -1), max(horizon, *horizons, 0)
 
 
 def dropped_rows(prepared: Prepared, windowed: Bool) -> dict[str, int]:
@@ -261,10 +232,18 @@ def require_events(prepared: Prepared) -> None:
     part = prepared.event_part
     teaching = int(np.isin(part, (EventPart.TRAIN, EventPart.VALIDATION)).sum())
     split = prepared.split
-    taught = prepared.labels.target[split.rows_before(1)]
-    if split.strategy != "random_leaky" and (taught == 1).sum() == 0:
+    positive = prepared.labels.target == 1
+    if split.strategy == "random_leaky" or (positive & split.rows_before(1)).any():
+        return
+    if (positive & (split.part == 0)).any():
+        reach = prepared.frame.clock.duration_text(split.reach)
         raise DataError(
-            f"no event can be learned from: of {len(part)} events {teaching} lie before the test"
-            " part and none leaves a positive row in the first training rows; use more data, a"
-            " longer label.horizon or smaller split.validation and split.test"
+            "no event can be learned from: every positive row of the first training rows is purged,"
+            f" as the longest horizon in use is {reach}; shorten label.horizon, take smaller"
+            " label.auxiliary, set split.purge: horizon where it is strict, or use more data"
         )
+    raise DataError(
+        f"no event can be learned from: of {len(part)} events {teaching} lie before the test part"
+        " and none leaves a positive row in the first training rows; use more data, a longer"
+        " label.horizon or smaller split.validation and split.test"
+    )

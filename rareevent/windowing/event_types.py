@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rareevent.ingestion.frame import Bool, Events, Int8
+from rareevent.errors import ConfigError
+from rareevent.ingestion.frame import Bool, Events, Int8, Int32
 from rareevent.windowing.curve_shift import Labels
 
 # All types that are not told apart by name.
@@ -41,33 +42,69 @@ def choose_types(events: Events, taught: Bool) -> TypeChoice:
     >>> choice.reason
     'event types bearing (9), seal (6) are told apart; belt (2) pooled as other'
     """
-    counts = np.bincount(events.kind[taught], minlength=len(events.kinds))
+    known = taught & (events.kind >= 0)
+    counts = np.bincount(events.kind[known], minlength=len(events.kinds))
     pairs = [(name, int(count)) for name, count in zip(events.kinds, counts, strict=True)]
     pairs.sort(key=lambda pair: -pair[1])
-    frequent = [(n, c) for n, c in pairs if c >= FEWEST_EVENTS and n != OTHER]
-    rare = [(n, c) for n, c in pairs if c > 0 and (n, c) not in frequent]
+    frequent = [(n, c) for n, c in pairs if c >= FEWEST_EVENTS]
     if len(frequent) < 2:
         return TypeChoice(
             (),
             f"event types are not told apart: {len(frequent)} of {len(pairs)} have"
             f" {FEWEST_EVENTS} events in the first training rows, and it takes two",
         )
-    reason = f"event types {_listed(frequent)} are told apart"
-    names = [name for name, _ in frequent]
-    if rare:
-        reason += f"; {_listed(rare)} pooled as {OTHER}"
+    named = [(n, c) for n, c in frequent if n != OTHER]
+    pooled = [(n, c) for n, c in pairs if c > 0 and (n, c) not in named]
+    reason = f"event types {_listed(named)} are told apart"
+    names = [name for name, _ in named]
+    if pooled:
+        reason += f"; {_listed(pooled)} pooled as {OTHER}"
         names.append(OTHER)
     return TypeChoice(tuple(names), reason)
 
 
-def type_of_events(events: Events, names: tuple[str, ...]) -> Int8:
-    """Place of each event's type among `names`, int8 [k].
+def require_types(events: Events, names: tuple[str, ...]) -> None:
+    """Refuse types that no event can have.
 
-    A type that is not named counts as `OTHER` where that is named; else it is -1.
+    Raises
+    ------
+    ConfigError
+        Names the type, and those that the events have.
+    """
+    if (events.kind < 0).all() or events.kinds == Events.none().kinds:
+        raise ConfigError(
+            f"model.types: received {', '.join(map(repr, names))}, but no event has a type; name"
+            " the event log's column of types with ingest.events.type, or leave model.types auto"
+        )
+    strange = [name for name in names if name not in (*events.kinds, OTHER)]
+    if strange:
+        raise ConfigError(
+            f"model.types: no event is of type {', '.join(map(repr, strange))}; the events' types"
+            f" are {', '.join(map(repr, events.kinds))}, and {OTHER!r} stands for those not named"
+        )
+
+
+def untaught_types(events: Events, taught: Bool, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of some types that no taught event has.
+
+    Parameters
+    ----------
+    taught : bool [k]
+    """
+    counts = np.bincount(type_of_events(events, names)[taught] + 1, minlength=len(names) + 1)
+    return tuple(name for name, count in zip(names, counts[1:], strict=True) if not count)
+
+
+def type_of_events(events: Events, names: tuple[str, ...]) -> Int32:
+    """Place of each event's type among `names`, int32 [k].
+
+    A type that is not named counts as `OTHER` where that is named; else it is -1, and so is that of
+    an event whose type is not known.
     """
     other = names.index(OTHER) if OTHER in names else -1
     place = [names.index(kind) if kind in names else other for kind in events.kinds]
-    return np.array(place, np.int8)[events.kind]
+    # The last place is that of kind -1.
+    return np.array([*place, -1], np.int32)[events.kind]
 
 
 def type_targets(events: Events, labels: Labels, names: tuple[str, ...]) -> Int8:

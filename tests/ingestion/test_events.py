@@ -91,6 +91,23 @@ def test_types_of_events_become_kinds_and_the_first_name_wins_at_one_time(tmp_pa
     assert frame.events.kind.tolist() == [0, 1]
 
 
+def test_an_event_without_a_type_is_of_none_and_is_counted(tmp_path):
+    log = "unit,when,what\na,1,trip\na,2,\nb,1,\nb,1,break"
+    frame, quality = ingest(log_stage(tmp_path, log, columns={"type": "what"}))
+    assert frame.events.kinds == ("break", "trip")
+    assert frame.events.kind.tolist() == [1, -1, 0]
+    assert "1 of 3 events have no type; none is guessed for them" in quality.notes
+
+
+def test_entries_that_do_not_agree_on_an_events_type_are_told(tmp_path):
+    log = "unit,when,what\na,1,trip\na,1,break\na,1,stop\nb,2,trip\nb,2,trip"
+    _, quality = ingest(log_stage(tmp_path, log, columns={"type": "what"}))
+    assert quality.notes[-1] == (
+        "1 events have several types, such as 'break' and 'stop' at one time; the first in order"
+        " counts"
+    )
+
+
 def test_a_log_with_another_separator_is_read(tmp_path):
     frame, _ = ingest(log_stage(tmp_path, "unit;when\na;1"))
     assert pairs(frame.events) == [(0, 1)]

@@ -9,9 +9,10 @@ import pytest
 
 from rareevent.bundle import load_bundle, save_bundle
 from rareevent.config import LabelStage, validate_pipeline
+from rareevent.jobs.labels import label_rows
 from rareevent.jobs.parts import normal_rows, window_part
 from rareevent.jobs.predictions import read_predictions
-from rareevent.jobs.prepare import label_rows, prepare
+from rareevent.jobs.prepare import prepare
 from rareevent.jobs.score import score
 from rareevent.jobs.train import train
 from rareevent.scoring.engine import score_frame

@@ -118,6 +118,28 @@ def test_types_that_training_does_not_hold_often_enough_stay_off_with_the_reason
     assert "are not told apart" in prepared.reasons["model.types"]
 
 
+def test_named_types_that_no_event_has_are_refused_before_anything_is_learned(typed):
+    folder, *_ = typed
+    untyped = typed_settings(folder, types=["hot", "shaking"])
+    del untyped["ingest"]["events"]["type"]
+
+    with pytest.raises(ConfigError, match=r"no event is of type 'Shaking'"):
+        fill_auto(prepare(validate_pipeline(typed_settings(folder, types=["hot", "Shaking"]))))
+    with pytest.raises(ConfigError, match=r"no event has a type"):
+        fill_auto(prepare(validate_pipeline(untyped)))
+
+
+def test_a_named_type_that_the_first_training_rows_do_not_hold_is_told(typed):
+    folder, *_ = typed
+    # The two leaks are the fifth and the tenth of sixty events.
+    early = {"folds": 1, "validation": 0.85, "test": 0.1}
+    rows = typed_settings(folder, types=["leak", "shaking", "hot"])
+
+    assert "model.types" not in fill_auto(prepare(validate_pipeline(rows))).reasons
+    prepared = fill_auto(prepare(validate_pipeline({**rows, "split": early})))
+    assert "no event of type leak in the first training" in prepared.reasons["model.types"]
+
+
 def test_a_bundle_whose_networks_lack_the_types_is_refused(typed, tmp_path):
     _, _, _, bundle = typed
     many = tuple("abcdefgh")

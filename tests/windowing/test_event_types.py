@@ -1,11 +1,20 @@
 """Types of events: which are told apart, and what each row learns of them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from rareevent.errors import ConfigError
 from rareevent.ingestion.frame import Events
 from rareevent.windowing.curve_shift import curve_shift
-from rareevent.windowing.event_types import choose_types, type_of_events, type_targets
+from rareevent.windowing.event_types import (
+    choose_types,
+    require_types,
+    type_of_events,
+    type_targets,
+    untaught_types,
+)
 from tests.frames import make_frame
 
 
@@ -63,6 +72,56 @@ def test_each_event_finds_its_place_among_the_names():
 
     assert type_of_events(events, ("bearing", "seal")).tolist() == [-1, 1, 0]
     assert type_of_events(events, ("bearing", "other")).tolist() == [1, 1, 0]
+
+
+def test_a_type_that_is_called_other_and_is_frequent_can_be_told_from_one_more():
+    events = events_of(["other", "seal"], [8, 6])
+
+    choice = choose_types(events, all_of(events))
+
+    assert choice.names == ("seal", "other")
+    assert choice.reason == "event types seal (6) are told apart; other (8) pooled as other"
+
+
+def test_an_event_whose_type_is_not_known_is_of_no_type_and_counts_for_none():
+    events = events_of(["seal", "bearing"], [6, 6])
+    unknown = replace(events, kind=np.where(np.arange(12) % 6 < 2, -1, events.kind))
+
+    assert choose_types(unknown, all_of(events)).names == ()
+    places = type_of_events(unknown, ("seal", "other")).tolist()
+    assert places == [-1, -1, 0, 0, 0, 0, -1, -1, 1, 1, 1, 1]
+
+
+def test_names_beyond_the_hundred_and_twenty_seventh_find_their_place():
+    names = tuple(f"t{n}" for n in range(200))
+    events = events_of(names, [1] * 200)
+
+    assert type_of_events(events, names).tolist() == list(range(200))
+
+
+def test_a_type_that_no_event_has_is_refused_and_those_there_are_are_named():
+    events = events_of(["seal", "bearing"], [1, 1])
+
+    require_types(events, ("bearing", "other"))
+    with pytest.raises(ConfigError, match=r"no event is of type 'Seal'; .* 'seal', 'bearing'"):
+        require_types(events, ("bearing", "Seal"))
+
+
+@pytest.mark.parametrize("kind", [0, -1])
+def test_types_are_refused_where_no_event_has_one(kind):
+    events = Events(np.int32([0]), np.int64([5]), np.int32([kind]))
+
+    with pytest.raises(ConfigError, match=r"no event has a type; .* ingest.events.type"):
+        require_types(events, ("seal", "bearing"))
+
+
+def test_types_that_no_taught_event_has_are_found():
+    events = events_of(["seal", "bearing", "belt"], [2, 1, 1])
+    taught = np.array([True, False, False, True])
+
+    assert untaught_types(events, taught, ("bearing", "seal")) == ("bearing",)
+    assert untaught_types(events, taught, ("bearing", "other")) == ("bearing",)
+    assert untaught_types(events, ~taught, ("bearing", "other")) == ()
 
 
 def frame_with_two_types():

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rareevent.errors import LockedError as LockedError
     from rareevent.errors import ModelError as ModelError
     from rareevent.errors import OutputError as OutputError
+    from rareevent.errors import PromotionError as PromotionError
     from rareevent.errors import RareEventError as RareEventError
     from rareevent.errors import RareEventWarning as RareEventWarning
     from rareevent.errors import TrackingError as TrackingError
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from rareevent.jobs.explain import explain as explain
     from rareevent.jobs.fold import FoldPlan as FoldPlan
     from rareevent.jobs.promote import promote as promote
+    from rareevent.jobs.refit import refit as refit
+    from rareevent.jobs.rollback import champions as champions
+    from rareevent.jobs.rollback import rollback as rollback
     from rareevent.jobs.runs import compare_runs as compare_runs
     from rareevent.jobs.score import score as score
     from rareevent.jobs.train import train as train
@@ -57,6 +61,8 @@ _HOMES = {
     "jobs.evaluate": ("evaluate_model",),
     "jobs.runs": ("compare_runs",),
     "jobs.promote": ("promote",),
+    "jobs.rollback": ("rollback", "champions"),
+    "jobs.refit": ("refit",),
     "jobs.score": ("score",),
     "scoring.job": ("ScoreOptions",),
     "jobs.explain": ("explain",),
@@ -74,6 +80,7 @@ _HOMES = {
         "OutputError",
         "LockedError",
         "TrackingError",
+        "PromotionError",
         "RareEventWarning",
     ),
 }

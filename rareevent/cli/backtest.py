@@ -55,8 +55,8 @@ def command(
     """Judge a pipeline on several consecutive test periods.
 
     Each fold learns, chooses and is judged on its own, with all baselines. Writes
-    OUTPUT/predictions.parquet, from which every figure can be recomputed. Killed and called
-    again, it goes on with the folds that are missing.
+    OUTPUT/report.html, and OUTPUT/predictions.parquet, from which every figure can be recomputed.
+    Killed and called again, it goes on with the folds that are missing.
     """
     from rareevent.config import load_pipeline
     from rareevent.jobs.backtest import backtest

@@ -18,19 +18,22 @@ from typing import Any
 from rareevent import __version__
 from rareevent.config import PipelineConfig, dump_pipeline
 from rareevent.errors import ConfigError, OutputError
+from rareevent.jobs.backtest_report import backtest_report
 from rareevent.jobs.fold import OUTCOME, FoldPlan, FoldTask, fold_is_done, run_fold
+from rareevent.jobs.outcome import save_report
 from rareevent.jobs.pool import Pooled, pool_folds
 from rareevent.jobs.predictions import ALARMS, EVENTS, PREDICTIONS
 from rareevent.jobs.prepare import prepare
 from rareevent.jobs.progress import Progress, Quiet
 from rareevent.jobs.train import absolute
 from rareevent.jobs.workers import in_processes
+from rareevent.report.page import write_report
 from rareevent.scoring.folder import output_folder
 from rareevent.tracking.home import Home, find_home
 from rareevent.tracking.runs import training_run
 from rareevent.tracking.tracked import TrackedRun
 
-SUMMARY = "backtest.json"
+SUMMARY, REPORT = "backtest.json", "report.html"
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,8 @@ def backtest(
     ----------
     config : the pipeline; everything that is chosen is chosen inside each fold
     plan : how time is cut
-    output : folder for predictions.parquet, events.parquet, backtest.json and folds/
+    output : folder for predictions.parquet, events.parquet, alarms.parquet, backtest.json,
+        report.html and folds/
     workers : processes, default one per core, at most one per fold
 
     Raises
@@ -110,6 +114,10 @@ def backtest(
             result = _result(run, folder, outcomes, pooled, started, reused)
             _write(folder, tasks, result)
             _track(run, config, outcomes, result, folder, home)
+            name = _name(config, plan)
+            report = backtest_report(prepared, pooled, outcomes, run.run_id, name)
+            save_report(run, report)
+            write_report(report, folder / REPORT)
     return result
 
 

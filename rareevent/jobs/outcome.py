@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from rareevent.config import dump_pipeline
+from rareevent.evaluation.evaluate import Evaluation
+from rareevent.evaluation.scored import Scored
 from rareevent.evaluation.skill import Skill
 from rareevent.evaluation.verdict import Verdict
 from rareevent.jobs.choose import events_of
@@ -169,16 +171,17 @@ def run_report(
             w for k, w in prepared.reasons.items() if k in ("channels.use", "model.types")
         ),
         config_yaml=dump_pipeline(config, prepared.reasons),
-        series=_series(prepared, judged),
+        series=timeline_series(prepared, judged.test[judged.model], judged.scored[judged.model]),
         inside=inside_content(prepared, learned),
         notes=notes,
     )
 
 
-def _series(prepared: Prepared, judged: Judged) -> list[dict[str, Any]]:
+def timeline_series(
+    prepared: Prepared, evaluation: Evaluation, scored: Scored
+) -> list[dict[str, Any]]:
     """Scores over time of the assets that the report's timeline shows."""
-    scored = judged.scored[judged.model]
-    worst_first = by_trouble(read(judged.test[judged.model].to_json()))
+    worst_first = by_trouble(read(evaluation.to_json()))
     return score_series(
         prepared.frame.assets,
         scored.asset,
@@ -193,14 +196,19 @@ def save_artifacts(
     run: TrackedRun, prepared: Prepared, learned: Learned, judged: Judged, report: RunReport
 ) -> None:
     """Report, plots and predictions, as artifacts of the run."""
-    run.save("report.html", render(report))
-    run.save("report.json", json.dumps(report.to_json(), allow_nan=False))
-    for name, png in draw_plots(report).items():
-        run.save(f"plots/{name}.png", png)
+    save_report(run, report)
     with tempfile.TemporaryDirectory(prefix="rareevent-") as folder:
         write_predictions(Path(folder), prepared, judged, fold=0)
         for name in (PREDICTIONS, EVENTS, ALARMS):
             run.save_file(Path(folder) / name, "predictions")
+
+
+def save_report(run: TrackedRun, report: RunReport) -> None:
+    """The page, what it is drawn from, and its plots as pictures."""
+    run.save("report.html", render(report))
+    run.save("report.json", json.dumps(report.to_json(), allow_nan=False))
+    for name, png in draw_plots(report).items():
+        run.save(f"plots/{name}.png", png)
 
 
 def write_predictions(folder: Path, prepared: Prepared, judged: Judged, *, fold: int) -> None:

@@ -27,7 +27,9 @@ class Pooled:
 
     Attributes
     ----------
-    evaluations : model name -> Evaluation over the test rows of all folds
+    evaluations : model name -> Evaluation over the test rows of all folds; the first model is the
+        registered one
+    scored : model name -> those rows
     random : expected figures of alarms at random
     mean : model name -> metric -> mean over the folds that have it
     comparisons : other model -> plain comparison with the registered one
@@ -36,6 +38,7 @@ class Pooled:
     """
 
     evaluations: Mapping[str, Evaluation]
+    scored: Mapping[str, Scored]
     random: Mapping[str, Any]
     mean: Mapping[str, Mapping[str, float]]
     comparisons: Mapping[str, Any]
@@ -68,6 +71,7 @@ def pool_folds(
             )
             for name, rows in scored.items()
         },
+        scored=scored,
         random=random_alarms(scored[models[0]], counted, prepared.frame.clock).metrics,
         mean={name: _mean([o["metrics"][name] for o in outcomes]) for name in models},
         comparisons={name: c.to_json() for name, c in comparisons.items()},

@@ -35,6 +35,7 @@ class RunReport:
     quality : `Quality.to_json()`
     audit : `Audit.to_json()`: mode, checks (name, passed, detail), warnings
     split : part -> rows, windows, events, from, to
+    folds : of a backtest, per fold its period, threshold, metrics and verdict
     dropped : reason -> rows without a window
     confidence : of every interval shown
     channels : why the model sees what it sees, in words
@@ -61,6 +62,7 @@ class RunReport:
     quality: Json | None = None
     audit: Json | None = None
     split: Json = field(default_factory=dict)
+    folds: Sequence[Json] = ()
     dropped: Mapping[str, int] = field(default_factory=dict)
     confidence: float = 0.95
     channels: str = ""

@@ -169,6 +169,7 @@ def _tables(report: RunReport, model: Judged, times: Times) -> dict[str, Any]:
         "uncaught": tables.uncaught_table(model, times),
         "alarms": tables.alarm_table(model, times),
         "parts": tables.split_table(report.split, times),
+        "folds": tables.fold_table(report.folds, times),
         "dropped": tables.count_table(report.dropped, ("rows without a window", "rows")),
     }
 

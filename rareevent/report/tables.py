@@ -141,6 +141,27 @@ def split_table(split: Json, times: Times) -> Table | None:
     return Table(heads, (False, True, True, True, False, False), tuple(rows))
 
 
+def fold_table(folds: Sequence[Json], times: Times) -> Table | None:
+    """The test periods of a backtest, one below the other."""
+    if not folds:
+        return None
+    rows = []
+    for fold in folds:
+        metrics = fold["metrics"]
+        counts = [_figure(metrics.get(key)) for key in ("caught", "events", "false_alarms")]
+        ranks = [_figure(metrics.get(key)) for key in ("roc_auc", "pr_auc")]
+        ends = [moment(fold.get(key), times) for key in ("from", "to")]
+        learned, cut = _figure(fold["learned_events"]), _figure(fold["threshold"], percent)
+        said = Cell(fold["verdict"])
+        rows.append((_figure(fold["fold"]), *ends, learned, *counts, cut, *ranks, said))
+    heads = (
+        *("fold", "from", "to", "events learned from", "caught", "of", "false alarms"),
+        *("threshold", "ROC-AUC", "PR-AUC", "in words"),
+    )
+    numeric = (True, False, False, True, True, True, True, True, True, True, False)
+    return Table(heads, numeric, tuple(rows))
+
+
 def moment(value: Any, times: Times) -> Cell:
     """A time, given as ticks or as ISO text; a name where parts are not cut by the clock."""
     if value is None:

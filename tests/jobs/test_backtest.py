@@ -1,6 +1,7 @@
 """Backtests: every figure can be recomputed, folds go on after a kill, nothing stale is reused."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -220,3 +221,22 @@ def test_sheet_break_within_six_minutes(shared_data, workplace):
     assert result.seconds < 360
     rows = pd.read_parquet(workplace / "out" / "predictions.parquet")
     assert np.isclose(rows["label"].mean(), 0.0131, atol=0.0005)
+
+
+def test_report_shows_every_test_period_and_can_be_drawn_anew(done):
+    from rareevent.jobs.report import report
+
+    _, result, folder = done
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        page = report(result.run_id, folder / "anew.html").read_text(encoding="utf-8")
+
+    assert (folder / "out" / "report.html").stat().st_size > 50_000
+    assert result.verdict_sentence in page
+    section = re.search(r'<section id="folds">.*?</section>', page, re.S)[0]
+    cells = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in section.split("<tr>")[2:]]
+    figures = [fold["metrics"]["lstm"] for fold in result.folds]
+    assert [(row[0], row[4], row[5], row[6]) for row in cells] == [
+        (str(k), *(str(m[name]) for name in ("caught", "events", "false_alarms")))
+        for k, m in enumerate(figures, 1)
+    ]

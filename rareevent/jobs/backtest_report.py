@@ -74,7 +74,6 @@ def _fold(outcome: Json, model: str) -> dict[str, Any]:
         "learned_events": train["events"] + outcome["split"]["validation"]["events"],
         "threshold": outcome["policies"][model]["threshold"],
         "metrics": outcome["metrics"][model],
-        "verdict": outcome["verdict_sentence"],
     }
 
 

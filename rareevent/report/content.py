@@ -35,7 +35,7 @@ class RunReport:
     quality : `Quality.to_json()`
     audit : `Audit.to_json()`: mode, checks (name, passed, detail), warnings
     split : part -> rows, windows, events, from, to
-    folds : of a backtest, per fold its period, threshold, metrics and verdict
+    folds : of a backtest, per fold its period, threshold and metrics
     dropped : reason -> rows without a window
     confidence : of every interval shown
     channels : why the model sees what it sees, in words

@@ -152,14 +152,12 @@ def fold_table(folds: Sequence[Json], times: Times) -> Table | None:
         ranks = [_figure(metrics.get(key)) for key in ("roc_auc", "pr_auc")]
         ends = [moment(fold.get(key), times) for key in ("from", "to")]
         learned, cut = _figure(fold["learned_events"]), _figure(fold["threshold"], percent)
-        said = Cell(fold["verdict"])
-        rows.append((_figure(fold["fold"]), *ends, learned, *counts, cut, *ranks, said))
+        rows.append((_figure(fold["fold"]), *ends, learned, *counts, cut, *ranks))
     heads = (
         *("fold", "from", "to", "events learned from", "caught", "of", "false alarms"),
-        *("threshold", "ROC-AUC", "PR-AUC", "in words"),
+        *("threshold", "ROC-AUC", "PR-AUC"),
     )
-    numeric = (True, False, False, True, True, True, True, True, True, True, False)
-    return Table(heads, numeric, tuple(rows))
+    return Table(heads, tuple(head not in ("from", "to") for head in heads), tuple(rows))
 
 
 def moment(value: Any, times: Times) -> Cell:

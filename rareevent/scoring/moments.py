@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -10,10 +11,11 @@ import pyarrow.compute as pc
 
 from rareevent.config import Ingest
 from rareevent.errors import DataError
+from rareevent.ingestion.clocks import gap_ticks
 from rareevent.ingestion.frame import Bool, Clock, Int32, Int64
 from rareevent.ingestion.time_formats import infer_formats, read_format, read_iso
 from rareevent.ingestion.times import KIND_WORDS, Place, Times, in_calendar, read_times
-from rareevent.ingestion.timezones import localise
+from rareevent.ingestion.timezones import read_local
 
 _EPOCHS = ("epoch_s", "epoch_ms", "epoch_us")
 _WHOLE = r"^[+-]?\d+(\.0*)?$"
@@ -29,11 +31,13 @@ class Moments:
     ticks : int64 [n], 0 where the time cannot be read
     read : bool [n], whether it can
     problem : why no row has a readable time; empty where one has, or there is no row
+    doubts : row -> why its time is none, where it can be read and yet cannot be told
     """
 
     ticks: Int64
     read: Bool
     problem: str = ""
+    doubts: Mapping[int, str] = field(default_factory=dict)
 
 
 def read_moments(
@@ -72,12 +76,14 @@ def read_moments(
             f"{place.row(0)}: column {stage.time!r} is read as {KIND_WORDS[times.kind]}, but the"
             f" model knows time as {KIND_WORDS[clock.kind]}; see ingest.time_format"
         )
-    found = times.ticks
-    if stage.timezone is not None and times.local:
-        what = f"{where}: column {stage.time!r}"
-        found = localise(found, asset[rows], stage.timezone, what).ticks
-    ticks[rows], read[rows] = found, True
-    return Moments(ticks, read)
+    if stage.timezone is None or not times.local:
+        ticks[rows], read[rows] = times.ticks, True
+        return Moments(ticks, read)
+    found = read_local(times.ticks, asset[rows], stage.timezone, gap_ticks(stage, clock))
+    ticks[rows], read[rows] = found.ticks, ~(found.skipped | found.unclear)
+    doubts = dict.fromkeys(rows[found.unclear].tolist(), "occurs twice as the clock goes back")
+    doubts |= dict.fromkeys(rows[found.skipped].tolist(), "is skipped as the clock goes forward")
+    return Moments(ticks, read, doubts=doubts)
 
 
 def _readable(

@@ -88,6 +88,7 @@ def survey_file(path: Path, roles: Roles, stage: Ingest, clock: Clock) -> Survey
         asset, assets = np.zeros(len(column), np.int32), (ONLY_ASSET,)
     found = read_moments(column, asset, stage, clock, str(path))
     unread = {row: _shown(column[row]) for row in np.flatnonzero(~found.read).tolist()}
+    unread |= {row: f"{unread[row]} {why}" for row, why in found.doubts.items()}
     return Survey(found.ticks, found.read, asset, assets, tuple(broken), unread, found.problem)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rareevent.errors import ConfigError, DataError
 from rareevent.ingestion.time_formats import read_format
 from rareevent.ingestion.times import Place, read_times
-from rareevent.ingestion.timezones import localise
+from rareevent.ingestion.timezones import localise, read_local
 
 PLACE = Place("when", lambda row: f"f.csv, row {row + 1}")
 
@@ -155,6 +155,7 @@ def test_typed_columns_are_taken_as_they_are():
 
 
 BERLIN = "Europe/Berlin"
+HOUR = 3_600_000_000
 AUTUMN = ["01:30", "02:00", "02:30", "02:00", "02:30", "03:00"]
 
 
@@ -183,6 +184,55 @@ def test_two_assets_go_through_the_repeated_hour_each_on_its_own():
 def test_the_repeated_hour_is_refused_where_the_order_does_not_tell(hours):
     with pytest.raises(DataError, match=r"f: \d local times occur twice in Europe/Berlin .*02:00"):
         localise(local("2020-10-25", hours), np.zeros(len(hours), np.int32), BERLIN, "f")
+
+
+@pytest.mark.parametrize(
+    ("hours", "second"),
+    [
+        # The file ends within the hour: what follows on the row before it is the first pass.
+        (["01:30", "02:00", "02:30"], [0, 0, 0]),
+        # The file begins within it: what the row after it follows on is the second pass.
+        (["02:00", "02:30", "03:00"], [1, 1, 0]),
+        # The recorder was off in between: each half hangs on its own neighbour.
+        (["01:00", "01:30", "02:00", "02:50", "03:00", "03:30"], [0, 0, 0, 1, 0, 0]),
+        # A row that stands there twice is no fall back.
+        (["01:40", "01:50", "02:00", "02:10", "02:10", "02:20"], None),
+        # Both neighbours, and no fall: one of the passes is missing, and nothing tells which.
+        (["01:30", "02:00", "02:30", "03:00"], None),
+        # A row every two hours follows on the one before it in either reading.
+        (["20:00", "22:00", "00:00", "02:00"], None),
+        # An hour without rows before it.
+        (["00:30", "01:00", "02:10", "02:40"], None),
+    ],
+)
+def test_an_hour_that_is_cut_is_told_by_the_rows_beside_it(hours, second):
+    days = ["2020-10-24" if hour > "12" else "2020-10-25" for hour in hours]
+    wall = np.array(micros(*(f"{d}T{h}" for d, h in zip(days, hours, strict=True))))
+    found = read_local(wall, np.zeros(len(hours), np.int32), BERLIN)
+    if second is None:
+        assert found.unclear.any()
+        assert not found.ticks[found.unclear].any()
+        with pytest.raises(DataError, match="occur twice in Europe/Berlin"):
+            localise(wall, np.zeros(len(hours), np.int32), BERLIN, "f")
+        return
+    assert not found.unclear.any()
+    # Summer time is two hours ahead of UTC, winter time one.
+    summer = [hour < "03:00" and not late for hour, late in zip(hours, second, strict=True)]
+    assert (wall - found.ticks).tolist() == [HOUR * (2 if s else 1) for s in summer]
+
+
+@given(st.integers(5, 29), st.integers(-200, 200), st.integers(-200, 200))
+def test_any_cut_through_the_two_passes_is_read_right_or_not_at_all(minutes, first, last):
+    change = datetime.datetime(2020, 10, 25, 1, tzinfo=datetime.UTC)
+    low, high = sorted((first, last))
+    utc = [change + datetime.timedelta(minutes=m) for m in range(low, high + 1, minutes)]
+    wall = np.array(micros(*(m.astimezone(ZoneInfo(BERLIN)).replace(tzinfo=None) for m in utc)))
+    found = read_local(wall, np.zeros(len(wall), np.int32), BERLIN)
+    expected = np.array(micros(*(m.replace(tzinfo=None) for m in utc)))
+    assert (found.ticks == expected)[~found.unclear].all()
+    if low <= -60 - 2 * minutes or high >= 60 + 2 * minutes:
+        # Enough rows outside the hour to know the step, and a neighbour.
+        assert not found.unclear.any()
 
 
 def test_times_that_the_clock_skips_are_refused():

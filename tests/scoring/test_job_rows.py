@@ -196,6 +196,38 @@ def test_a_sensor_without_a_reading_in_a_file_is_told_by_name(bundle, tmp_path):
     assert summary.rows_scored == 30
 
 
+@pytest.mark.parametrize("minutes", [45, 80, 110])
+def test_a_file_that_ends_in_the_hour_that_the_clock_repeats_is_scored_and_the_next_goes_on(
+    tmp_path, minutes
+):
+    zoned = with_ingest(timezone="Europe/Berlin")
+    table = raw_rows(180, ("m1",)).assign(
+        when=pd.date_range("2024-10-26T23:30", periods=180, freq="min")
+    )
+    wall = table["when"].dt.tz_localize("UTC").dt.tz_convert("Europe/Berlin").dt.tz_localize(None)
+    local = table.assign(when=wall)
+    local[:minutes].to_csv(tmp_path / "a.csv", index=False)
+    local[minutes:].to_csv(tmp_path / "b.csv", index=False)
+    told = [score_files(zoned, tmp_path / f"{n}.csv", tmp_path / "out") for n in "ab"]
+    table.to_csv(tmp_path / "utc.csv", index=False)
+    score_files(with_ingest(), tmp_path / "utc.csv", tmp_path / "expected")
+
+    assert [dict(done.not_scored) for done in told] == [{}, {}]
+    expected = scored(tmp_path / "expected")
+    pd.testing.assert_frame_equal(scored(tmp_path / "out"), expected, atol=1e-5, rtol=0)
+
+
+def test_a_file_from_within_that_hour_alone_is_rejected_row_by_row_with_the_reason(tmp_path):
+    zoned = with_ingest(timezone="Europe/Berlin")
+    rows = raw_rows(5, ("m1",))
+    rows["when"] = pd.date_range("2024-10-27T02:10", periods=5, freq="min")
+    rows.to_csv(tmp_path / "a.csv", index=False)
+    done = score_files(zoned, tmp_path / "a.csv", tmp_path / "out")
+    assert done.not_scored == {"unreadable_time": 5}
+    detail = scored(tmp_path / "out", "rejected")["detail"][0]
+    assert detail == "2024-10-27 02:10:00 occurs twice as the clock goes back"
+
+
 def cut_short(path):
     content = path.read_bytes()
     path.write_bytes(content[: len(content) * 2 // 3])

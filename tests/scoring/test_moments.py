@@ -82,6 +82,17 @@ def test_local_times_become_utc_row_by_row():
     assert np.datetime64(winter, "us") == np.datetime64("2024-01-01T11:00")
 
 
+def test_rows_of_an_hour_that_the_clock_repeats_or_skips_are_set_apart_where_nothing_tells():
+    zone = {"timezone": "Europe/Berlin"}
+    told = read(["2020-10-25 01:59", "2020-10-25 02:00", "2020-10-25 02:01"], **zone)
+    assert np.diff(told).tolist() == [60_000_000] * 2
+    alone = ["2020-10-25 02:10", "2020-10-25 02:11", "2020-10-25 03:30"]
+    assert [tick is None for tick in read(alone, **zone)] == [True, True, False]
+    spring = ["2020-03-29 01:59", "2020-03-29 02:00", "2020-03-29 03:00"]
+    before, skipped, after = read(spring, **zone)
+    assert (skipped, after - before) == (None, 60_000_000)
+
+
 def test_no_rows_have_no_times():
     assert read(pa.array([], pa.string())) == []
 

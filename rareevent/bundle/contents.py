@@ -15,6 +15,7 @@ from rareevent import __version__
 from rareevent.alarms.calibration import Calibration
 from rareevent.alarms.policy import AlarmPolicy
 from rareevent.blend.blend import Blend
+from rareevent.bundle.past import PastWindows, description_width
 from rareevent.config import PipelineConfig, validate_pipeline
 from rareevent.errors import ModelError, RareEventError
 from rareevent.forecast.encoder import Encoder, encoder_from_parts
@@ -42,6 +43,7 @@ class Bundle:
     provenance : where it comes from, see `new_provenance`
     digest : sha256 of what it was loaded from; empty before it was saved
     blend : what the LSTM's logit is weighed and added with; None where it stands alone
+    past : training windows and what came of them; None in bundles written before they were kept
     """
 
     config: PipelineConfig
@@ -55,6 +57,7 @@ class Bundle:
     provenance: Mapping[str, Any]
     digest: str = ""
     blend: Blend | None = None
+    past: PastWindows | None = None
 
     @property
     def horizon(self) -> int:
@@ -100,6 +103,8 @@ def to_parts(bundle: Bundle) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         arrays |= _under(f"network_{number}", network.to_arrays())
     if bundle.blend is not None:
         arrays |= _under("blend", bundle.blend.to_arrays())
+    past, past_arrays = (None, {}) if bundle.past is None else bundle.past.to_parts()
+    arrays |= _under("past", past_arrays)
     label = bundle.config.label
     plain = {
         "config": bundle.config.dump(),
@@ -119,6 +124,7 @@ def to_parts(bundle: Bundle) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         "calibration": calibration,
         "alarm": bundle.policy.to_json(),
         "profile": dict(bundle.profile),
+        "past": past,
         "provenance": dict(bundle.provenance),
     }
     return plain, arrays
@@ -154,6 +160,9 @@ def from_parts(plain: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Bu
             profile=plain["profile"],
             provenance=plain["provenance"],
             blend=_blend_from(arrays, len(encoder.channels), config.window.lookback),
+            past=_past_from(
+                plain, arrays, description_width(len(encoder.channels), config.window.lookback)
+            ),
         )
     except RareEventError as error:
         raise ModelError(" ".join(str(error).split())) from None
@@ -167,6 +176,15 @@ def _blend_from(arrays: Mapping[str, np.ndarray], channels: int, lookback: int) 
     """The blend, or None: format 1 had none, and a model may be the LSTM alone."""
     mine = _below("blend", arrays)
     return Blend.from_arrays(mine, channels, lookback) if mine else None
+
+
+def _past_from(
+    plain: Mapping[str, Any], arrays: Mapping[str, np.ndarray], width: int
+) -> PastWindows | None:
+    """The past windows, or None: a bundle may be older than they are, and scores all the same."""
+    if plain.get("past") is None:
+        return None
+    return PastWindows.from_parts(plain["past"], _below("past", arrays), width)
 
 
 def _under(folder: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -63,6 +63,10 @@ def command(
     console.print(sensor_table(plain["sensors"]))
     console.print(row_table(plain["rows"]))
     click.echo(quality_words(plain["quality"]))
+    if plain["similar"]["windows"]:
+        console.print(similar_table(plain["similar"]))
+    else:
+        click.echo(f"Similar before: none; {plain['similar']['why_none']}.")
     for path in written:
         log(f"written to {path}")
 
@@ -115,6 +119,19 @@ def row_table(rows: list[dict[str, Any]]) -> Table:
     largest = sorted(rows, key=lambda row: -row["credit"])[:_MOST_ROWS]
     for row in sorted(largest, key=rows.index):
         table.add_row(row["time"], f"{row['credit']:+.2f}", f"{row['quiet_from_here']:.1%}")
+    return table
+
+
+def similar_table(similar: dict[str, Any]) -> Table:
+    """Past windows that resemble this one where it mattered, and what came of them."""
+    from rich.table import Table
+
+    usual = f"half of {similar['compared']:,} lie beyond {similar['typical_distance']:.2f}"
+    table = Table(title=f"Similar before ({usual})", title_justify="left", title_style="bold")
+    for head in ("asset", "window until", "distance", "what came"):
+        table.add_column(head, justify="right" if head == "distance" else "left")
+    for one in similar["windows"]:
+        table.add_row(one["asset"], one["time"], f"{one['distance']:.2f}", one["what_came"])
     return table
 
 

@@ -15,9 +15,11 @@ import numpy as np
 from rareevent.bundle import load_bundle
 from rareevent.errors import OutputError
 from rareevent.forecast.encoder import Encoder, SurpriseEncoder
-from rareevent.ingestion.frame import SensorFrame
+from rareevent.ingestion.frame import Clock, SensorFrame
 from rareevent.jobs.gates import find_row, find_window, read_rows
+from rareevent.report.words import Times
 from rareevent.scoring.evidence import Evidence, find_evidence
+from rareevent.scoring.similar import Similar, SimilarWindow, find_similar
 from rareevent.scoring.window_readings import (
     Readings,
     WindowQuality,
@@ -47,6 +49,8 @@ class Explanation:
     values : sensor -> float64 [r], its readings, NaN where missing
     levels : categorical column -> its level at the last row
     quality : of the window
+    similar : past windows that resemble it, and what came of them
+    clock, horizon : how time is counted, and how far ahead the model looks, in ticks
     """
 
     model: str
@@ -60,6 +64,9 @@ class Explanation:
     values: Mapping[str, np.ndarray]
     levels: Mapping[str, str | None]
     quality: WindowQuality
+    similar: Similar
+    clock: Clock
+    horizon: int
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; sensors by credit, rows by time."""
@@ -81,7 +88,35 @@ class Explanation:
                 )
             ],
             "quality": asdict(self.quality),
+            "similar": self._similar(),
         }
+
+    def _similar(self) -> dict[str, Any]:
+        found, text = self.similar, self.clock.text
+        return {
+            "compared": found.compared,
+            "typical_distance": found.typical,
+            "why_none": found.why_none,
+            "windows": [
+                {
+                    "asset": one.asset,
+                    "time": text(one.tick),
+                    "distance": one.distance,
+                    "event_within_horizon": one.is_before_event,
+                    "next_event": None if one.ahead is None else text(one.tick + one.ahead),
+                    "what_came": self._what_came(one),
+                }
+                for one in found.windows
+            ],
+        }
+
+    def _what_came(self, one: SimilarWindow) -> str:
+        """In words: an event and how long after, or none within the horizon."""
+        times = Times(self.clock.kind)
+        if one.is_before_event and one.ahead is not None:
+            return f"event {times.span(one.ahead)} later"
+        none = f"no event within {times.span(self.horizon)}"
+        return none if one.ahead is None else f"{none}; the next {times.span(one.ahead)} later"
 
     def _sensor(self, number: int) -> dict[str, Any]:
         found = self.evidence
@@ -148,10 +183,11 @@ def explain(
     evidence = find_evidence(bundle, window)
     sensors, texts = _columns(bundle.encoder)
     readings = read_sensors(frame, evidence.row, sensors, bundle.profile)
+    mine, tick = frame.assets[frame.asset[row]], int(frame.time[row])
     return Explanation(
         model=found.uri,
-        asset=frame.assets[frame.asset[row]],
-        at=frame.clock.text(int(frame.time[row])),
+        asset=mine,
+        at=frame.clock.text(tick),
         threshold=bundle.policy.threshold,
         evidence=evidence,
         times=tuple(frame.clock.text(int(t)) for t in frame.time[evidence.row]),
@@ -160,6 +196,9 @@ def explain(
         values={name: _known(frame, name, evidence.row) for name in sensors},
         levels={name: level_at(frame, name, row) for name in texts},
         quality=judge_quality(frame, evidence.row, window.lookback, readings, texts),
+        similar=find_similar(bundle, window, evidence.owner, evidence.credit, mine, tick),
+        clock=frame.clock,
+        horizon=bundle.horizon,
     )
 
 
@@ -203,11 +242,16 @@ def _picture(shown: Explanation) -> bytes:
     moved = [name for name in ranked if name in shown.readings][:_MOST_LANES]
     asset = f"{shown.asset}, " if shown.asset else ""
     return evidence_png(
-        f"{asset}{shown.times[0]} to {shown.at}: probability {found.probability:.1%}",
+        f"{asset}{shown.times[0]} to {shown.at}: probability {found.probability:.1%}, threshold"
+        f" {shown.threshold:.1%}, were all quiet {found.quiet_probability:.1%}",
         {found.owners[number]: float(found.credit[number]) for number in order},
         found.cells[order],
         shown.times,
         [Lane(name, shown.values[name], shown.readings[name].normal) for name in moved],
+        [
+            f"similar: {one['asset']}, {one['time']}: {one['what_came']}"
+            for one in shown.to_json()["similar"]["windows"]
+        ],
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from rareevent.bundle import Bundle, new_provenance, save_bundle, training_profile
+from rareevent.bundle.past import past_windows
 from rareevent.bundle.reference import alarm_reference, drift_reference
 from rareevent.config import PipelineConfig, digest_pipeline
 from rareevent.evaluation.verdict import Verdict
@@ -38,6 +39,7 @@ def make_bundle(prepared: Prepared, learned: Learned, run_id: str | None) -> Bun
         policy=chosen.policy,
         blend=learned.blend,
         profile=_profile(prepared, learned),
+        past=past_windows(prepared.frame, prepared.labels, final.part.teach),
         provenance={
             **new_provenance(
                 data_sha256=prepared.frame.data_sha256(),

@@ -40,6 +40,7 @@ def evidence_png(
     cells: np.ndarray,
     times: Sequence[str],
     lanes: Sequence[Lane],
+    notes: Sequence[str] = (),
 ) -> bytes:
     """Bars of the sensors, a heatmap of sensors by rows, and the readings of some of them.
 
@@ -50,11 +51,12 @@ def evidence_png(
     cells : float [k, r], log-odds by sensor and row
     times : of the r rows, the oldest first
     lanes : drawn side by side; a model of categories alone has none
+    notes : lines below it all
     """
     from matplotlib.figure import Figure
 
     height, low = 1.6 + 0.26 * len(credit), 2.2 if lanes else 0.0
-    size = (12, height + low)
+    size = (12, height + low + 0.2 * len(notes))
     figure = Figure(figsize=size, dpi=_DPI, layout="constrained", facecolor="white")
     ratios = (height, low) if lanes else (height,)
     grid = figure.add_gridspec(len(ratios), 2, height_ratios=ratios)
@@ -68,6 +70,8 @@ def evidence_png(
         for axes, lane in zip(below, lanes, strict=True):
             _lane(axes, lane)
             _steps(axes, len(times))
+    if notes:
+        figure.supxlabel("\n".join(notes), fontsize=8, x=0.01, ha="left", color=INK)
     figure.suptitle(title, fontsize=10, x=0.01, ha="left", color=INK)
     return to_png(figure)
 

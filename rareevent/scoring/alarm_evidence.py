@@ -52,16 +52,13 @@ class TopCredits:
 def top_credits(given: Attribution, windows: Float32) -> TopCredits:
     """The sensors that raised each score most.
 
-    One window is credited at a time, so that what it comes to does not depend on its neighbours.
-
     Parameters
     ----------
     windows : float32 [a, lookback, c], of the alarms
     """
     owner = np.full((len(windows), TOP), -1, np.int64)
     credit = np.full((len(windows), TOP), np.nan)
-    for alarm, window in enumerate(windows):
-        found = np.round(given.credit(window), _PLACES)
+    for alarm, found in enumerate(np.round(given.credit(windows), _PLACES)):
         first = np.argsort(-found, kind="stable")[:TOP]
         first = first[found[first] > 0]
         owner[alarm, : len(first)], credit[alarm, : len(first)] = first, found[first]

@@ -37,50 +37,53 @@ _CLOSE, _OF_PIECE = 0.005, 0.125
 _NEGLIGIBLE = 1e-3
 
 
-def lstm_credits(network: Network, window: Float32, quiet: Float32) -> Float64:
+def lstm_credits(network: Network, windows: Float32, quiet: Float32) -> Float64:
     """Integrated gradients of the logit for the pipeline's own horizon.
 
     Parameters
     ----------
     network : Network
-    window : float32 [lookback, c]
+    windows : float32 [a, lookback, c]
     quiet : float32 [c], the row to compare with
 
     Returns
     -------
-    float64 [lookback, c]. Their sum is within half a percent of the difference in logits, or
-    within a thousandth where that is more.
+    float64 [a, lookback, c]. Each window's sum is within half a percent of the difference in
+    logits, or within a thousandth where that is more.
 
     Raises
     ------
     ModelError
-        When the window does not fit the network.
+        When the windows do not fit the network.
     """
-    pieces = np.array([[0.0, 1.0]])
-    credit: Float64 = np.zeros(window.shape)
-    allowed = 0.0
+    pieces, of = np.tile([0.0, 1.0], (len(windows), 1)), np.arange(len(windows))
+    credit: Float64 = np.zeros(windows.shape)
+    allowed = np.zeros(len(windows))
     for halving in range(_HALVINGS + 1):
-        rise, found = _on_pieces(network, window, quiet, pieces)
+        rise, found = _on_pieces(network, windows[of], quiet, pieces)
         if halving == 0:
-            allowed = _OF_PIECE * max(_CLOSE * abs(rise[0]), _NEGLIGIBLE)
-        wrong = np.abs(found.sum(axis=(1, 2)) - rise) > allowed
-        if halving == _HALVINGS or not wrong.any():
-            credit += found.sum(axis=0)
-            return credit
-        credit += found[~wrong].sum(axis=0)
+            allowed = _OF_PIECE * np.maximum(_CLOSE * np.abs(rise), _NEGLIGIBLE)
+        wrong = np.abs(found.sum(axis=(1, 2)) - rise) > allowed[of]
+        if halving == _HALVINGS:
+            wrong[:] = False
+        np.add.at(credit, of[~wrong], found[~wrong])
+        if not wrong.any():
+            break
         low, high = pieces[wrong].T
         middle = (low + high) / 2
         pieces = np.stack([np.append(low, middle), np.append(middle, high)], axis=1)
+        of = np.tile(of[wrong], 2)
     return credit
 
 
 def _on_pieces(
-    network: Network, window: Float32, quiet: Float32, pieces: Float64
+    network: Network, windows: Float32, quiet: Float32, pieces: Float64
 ) -> tuple[Float64, Float64]:
     """What the logit rises on pieces of the way, and what the quadrature makes of it.
 
     Parameters
     ----------
+    windows : float32 [k, lookback, c], the window of each piece
     pieces : float64 [k, 2], from 0 (quiet) to 1 (the window)
 
     Returns
@@ -88,23 +91,24 @@ def _on_pieces(
     rise : float64 [k]
     credit : float64 [k, lookback, c]
     """
-    moved = window.astype(np.float64) - quiet
+    moved = windows.astype(np.float64) - quiet
 
     def at(place: Float64) -> Float32:
-        return (quiet + place.reshape(-1, 1, 1) * moved).astype(np.float32)
+        values = quiet + place[:, :, None, None] * moved[:, None]
+        return values.reshape(-1, *windows.shape[1:]).astype(np.float32)
 
     ends = forward_values(network, at(pieces))[:, 0].astype(np.float64).reshape(-1, 2)
     node, weight = np.polynomial.legendre.leggauss(_NODES)
     width = np.diff(pieces, axis=1)
     slopes = value_gradients(network, at(pieces[:, :1] + width * (node + 1) / 2))
-    slopes = slopes.reshape(len(pieces), _NODES, *window.shape)
+    slopes = slopes.reshape(len(pieces), _NODES, *windows.shape[1:])
     mean = np.einsum("n,knlc->klc", weight / 2, slopes, dtype=np.float64)
     return ends[:, 1] - ends[:, 0], mean * width[:, :, None] * moved
 
 
-def linear_credits(model: Linear, row: Float32, quiet: Float32) -> Float64:
-    """What each channel of the last row, float32 [c], adds beside the quiet one; float64 [c]."""
-    return model.weights * (row.astype(np.float64) - quiet)
+def linear_credits(model: Linear, rows: Float32, quiet: Float32) -> Float64:
+    """What each channel of last rows, float32 [a, c], adds beside the quiet one; float64 [a, c]."""
+    return model.weights * (rows.astype(np.float64) - quiet)
 
 
 def tree_sensor_credits(paths: LeafPaths, window: Float32, quiet: Float32) -> Float64:

@@ -89,7 +89,7 @@ def find_evidence(bundle: Bundle, windows: Windows) -> Evidence:
     if not np.isfinite(logits).all():
         raise DataError("the window's score is not a number; there is nothing to explain")
     smooth, by_owner, by_step = (
-        given.by_channel(window),
+        given.by_channel(window[None])[0],
         given.of_trees(window),
         given.steps(window),
     )

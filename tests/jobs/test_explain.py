@@ -4,15 +4,18 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from rareevent.bundle import save_bundle
+from rareevent.bundle.past import PastWindows
 from rareevent.cli.app import app
 from rareevent.errors import ConfigError, DataError
 from rareevent.jobs.explain import explain, save_explanation
 from rareevent.jobs.gates import window_gates
-from tests.bundles import raw_rows, tiny_bundle, tiny_config
+from tests.bundles import MINUTE, raw_rows, tiny_bundle, tiny_config
 from tests.scoring.test_evidence import reading_only
 
 AT = "2024-03-01 00:20:00"
@@ -75,6 +78,41 @@ def test_what_cannot_be_explained_is_refused_with_the_reason(place):
     save_bundle(tiny_bundle(tiny_config(window={"lookback": 4, "pad": "none"})), place / "bundle")
     with pytest.raises(DataError, match="fewer than 4 rows by then"):
         look("2024-03-01 00:01:00")
+
+
+def test_similar_past_windows_are_told_with_what_came_of_them(place, capsys):
+    bundle = tiny_bundle()
+    width = 2 * len(bundle.encoder.channels)
+    begin = int(np.datetime64("2024-02-01T08:00", "us").astype(np.int64))
+    held = PastWindows(
+        np.zeros((2, width), np.float16),
+        np.array([0, 1], np.int32),
+        np.array([begin, begin + 3 * MINUTE]),
+        np.array([-1, 2 * MINUTE]),
+        ("m2", "m7"),
+    )
+    save_bundle(replace(bundle, past=held), place / "bundle")
+    call = ["explain", "--model", "bundle", "--input", "rows.csv", "--asset", "m1", "--at", AT]
+    app.main(call, standalone_mode=False)
+    said = capsys.readouterr().out.replace("\xa0", " ")
+
+    found = look().to_json()["similar"]
+    assert found["compared"] == 2
+    by_asset = {one["asset"]: one for one in found["windows"]}
+    assert by_asset["m7"]["time"] == "2024-02-01 08:03:00"
+    assert by_asset["m7"]["next_event"] == "2024-02-01 08:05:00"
+    assert by_asset["m7"]["event_within_horizon"]
+    assert not by_asset["m2"]["event_within_horizon"]
+    assert "m7    │ 2024-02-01 08:03:00" in said
+    assert "event 2 min later" in said
+    assert "no event within 5 min" in said
+
+
+def test_a_bundle_without_past_windows_says_so(place, capsys):
+    call = ["explain", "--model", "bundle", "--input", "rows.csv", "--asset", "m1", "--at", AT]
+    app.main(call, standalone_mode=False)
+
+    assert "Similar before: none; the bundle holds no past windows" in capsys.readouterr().out
 
 
 def test_the_command_answers_people_and_says_where_it_wrote(place, capsys):

@@ -41,7 +41,7 @@ def test_credits_of_a_network_add_up_to_its_logit_less_the_quiet_one(activation,
 
     for seed in range(3):
         window = draw_window(seed)
-        credit = lstm_credits(network, window, quiet)
+        credit = lstm_credits(network, window[None], quiet)[0]
 
         assert credit.shape == window.shape
         assert credit.sum() == pytest.approx(rise(network, window, quiet), rel=0.01, abs=1e-3)
@@ -57,7 +57,7 @@ def test_a_network_that_reads_one_channel_gives_it_all_the_credit():
     )
     window, quiet = draw_window(), np.zeros(CHANNELS, np.float32)
 
-    by_channel = lstm_credits(network, window, quiet).sum(axis=0)
+    by_channel = lstm_credits(network, window[None], quiet)[0].sum(axis=0)
 
     assert by_channel[[0, 1, 3]].tolist() == [0, 0, 0]
     assert by_channel[2] == pytest.approx(rise(network, window, quiet), rel=0.01)
@@ -72,7 +72,9 @@ def test_a_network_that_forgets_at_once_credits_the_last_row_alone():
     layer = replace(layer, kernel=kernel, bias=bias, recurrent=np.zeros_like(layer.recurrent))
     network = replace(network, layers=(layer,))
 
-    by_step = lstm_credits(network, draw_window(), np.zeros(CHANNELS, np.float32)).sum(axis=1)
+    by_step = lstm_credits(network, draw_window()[None], np.zeros(CHANNELS, np.float32))[0].sum(
+        axis=1
+    )
 
     np.testing.assert_allclose(by_step[:-1], 0, atol=1e-12)
     assert abs(by_step[-1]) > 0.1
@@ -81,14 +83,25 @@ def test_a_network_that_forgets_at_once_credits_the_last_row_alone():
 def test_the_quiet_window_itself_earns_nothing():
     network, quiet = draw_network(CHANNELS, (4, 3)), draw_window()[0]
 
-    assert not lstm_credits(network, np.tile(quiet, (LOOKBACK, 1)), quiet).any()
+    assert not lstm_credits(network, np.tile(quiet, (1, LOOKBACK, 1)), quiet).any()
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_windows_that_are_credited_together_get_what_each_gets_alone(activation):
+    network = draw_variant(CHANNELS, (5, 3), both=False, head_steps=1, activation=activation)
+    windows, quiet = np.stack([draw_window(s) for s in range(5)]), np.zeros(CHANNELS, np.float32)
+
+    together = lstm_credits(network, windows, quiet)
+
+    for window, credit in zip(windows, together, strict=True):
+        np.testing.assert_allclose(lstm_credits(network, window[None], quiet)[0], credit, atol=1e-6)
 
 
 def test_a_linear_credit_is_weight_times_distance():
     model = Linear(np.array([2.0, -1.0, 0.0]), bias=7.0)
     row, quiet = np.array([3, 1, 9], np.float32), np.array([1, -1, 0], np.float32)
 
-    assert linear_credits(model, row, quiet).tolist() == [4, -2, 0]
+    assert linear_credits(model, row[None], quiet).tolist() == [[4, -2, 0]]
 
 
 def test_trees_share_what_two_sensors_do_together():

@@ -277,7 +277,7 @@ def _take(
     reader = job.reader
     survey = survey_file(file.path, reader.roles, reader.stage, reader.bundle.clock)
     past = Past(partial(read_states, store), partial(read_seen, store))
-    source = Source(file.name, file.grew, job.since)
+    source = Source(file.name, file.grew, job.since, file.numbered)
     taking = Taking(reader, past, source, survey.assets, watch)
     take_file(taking, reader, file.path, survey, tell)
     file.check_unchanged()

@@ -37,6 +37,7 @@ from rareevent.scoring.state import lasts_of, write_late, write_seen, write_stat
 from rareevent.scoring.store import Store, identity, is_anothers, write_about
 from rareevent.scoring.tables import stage_rows
 from rareevent.scoring.take import Taking, Tally
+from rareevent.scoring.told import untold
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -80,7 +81,7 @@ def commit_taking(job: Job, store: Store, file: InputFile, taking: Taking) -> No
     name = part_name(file.sha256, bundle)
     try:
         parts = stage_rows(job.folder, bundle, job.model, rows, name, job.format)
-        parts += stage_rejected(job, taking.rejections, name)
+        parts += stage_rejected(job, new_rejections(job, store, file, taking.rejections), name)
         sync_staged(job.folder)
         with store.transaction() as connection:
             number = enter_input(connection, job, file, taking.tally())
@@ -100,6 +101,19 @@ def commit_taking(job: Job, store: Store, file: InputFile, taking: Taking) -> No
 def part_name(sha256: str, bundle: Bundle) -> str:
     """The name of a file's parts: the same for the same content and bundle."""
     return f"part-{sha256[:_INPUT_DIGITS]}-{identity(bundle)[:_BUNDLE_DIGITS]}"
+
+
+def new_rejections(
+    job: Job, store: Store, file: InputFile, batches: list[pa.RecordBatch]
+) -> list[pa.RecordBatch]:
+    """Rejections of a file but for those that stand there since an earlier content of it."""
+    if not file.grew:
+        return batches
+    bundle = job.reader.bundle
+    query = "SELECT sha256 FROM inputs WHERE path = ? AND rejected > 0"
+    found = store.connection.execute(query, (file.name,)).fetchall()
+    names = {part_name(sha256, bundle) for (sha256,) in found}
+    return untold(batches, store, job.folder, bundle.clock, names)
 
 
 def stage_rejected(job: Job, batches: list[pa.RecordBatch], name: str) -> list[Part]:

@@ -37,6 +37,7 @@ class InputFile:
     grew : another content of it was taken before
     rows : as surveyed
     first : its first time, in ticks; None where no row has one
+    numbered : whether the place of a row in it means something; in a page of a database it does not
     """
 
     path: Path
@@ -48,6 +49,7 @@ class InputFile:
     grew: bool = False
     rows: int = 0
     first: int | None = None
+    numbered: bool = True
 
     def check_unchanged(self) -> None:
         """Refuse what was read if the file no longer looks as it did when it was hashed.

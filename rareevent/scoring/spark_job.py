@@ -22,7 +22,7 @@ from rareevent.scoring.drift_counts import add_counts
 from rareevent.scoring.folder import check_apart
 from rareevent.scoring.job import ScoreOptions, Step, begin, hold_output, open_job
 from rareevent.scoring.late_events import known_by, write_heeded
-from rareevent.scoring.manifest import Job, enter_input, part_name, stage_rejected
+from rareevent.scoring.manifest import Job, enter_input, new_rejections, part_name, stage_rejected
 from rareevent.scoring.monitor import read_counts, slots_by_file, write_counts
 from rareevent.scoring.output import Part, clear_staged, enter, settle, sync_staged
 from rareevent.scoring.plan import Plan
@@ -275,7 +275,8 @@ def _commit(job: Job, store: Store, plan: Plan, outcome: _Outcome, totals: Total
     taken = [(file, done.tally()) for file, done in zip(plan.files, outcome.files, strict=True)]
     try:
         for file, done in zip(plan.files, outcome.files, strict=True):
-            parts += stage_rejected(job, done.rejections, part_name(file.sha256, bundle))
+            rejections = new_rejections(job, store, file, done.rejections)
+            parts += stage_rejected(job, rejections, part_name(file.sha256, bundle))
         sync_staged(job.folder)
         with store.transaction() as connection:
             for file, tally in taken:

@@ -1,8 +1,9 @@
 """The rows of a database that were not scored before, spooled to Parquet files page by page.
 
 The database compares each row's time with the last one scored of its asset, so later jobs read
-only what is new. Where that comparison can only be rough (times as text, local times), a day more
-is read, and what comes again is told from what is new by the job.
+only what is new, and an hour more, or sixty rows, for rows that came late. Where that comparison
+can only be rough (times as text, local times), a day more is read. What comes again is told from
+what is new by the job.
 """
 
 from __future__ import annotations
@@ -32,8 +33,9 @@ _MOST_MARKS = 15_000
 _TICKS = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
 _ISO_DATE = re.compile(r"^\s*\d{4}-\d{2}-\d{2}")
 _EPOCH = datetime(1970, 1, 1)
-# Farther apart than any two clocks of the world.
-_SLACK = timedelta(days=1)
+_EARLIEST = -62_000_000_000_000_000
+# A day, farther apart than any two clocks of the world; and how late rows are looked for.
+_SLACK, _LATE, _LATE_ROWS = 86_400_000_000, 3_600_000_000, 60
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ def _statement(link: Connection, wanted: NewRows) -> Select[Any]:
     statement = select(*(rows.c[name] for name in names))
     marks = _raw_marks(wanted, sample)
     if marks is not None:
-        statement = _after_marks(statement, rows, wanted.roles, *marks)
+        statement = _after_marks(statement, rows, wanted.roles, marks)
     return statement.order_by(*order)
 
 
@@ -167,38 +169,47 @@ def _refuse_unsorted(wanted: NewRows, sample: object) -> None:
         )
 
 
-def _raw_marks(wanted: NewRows, sample: object) -> tuple[dict[str, Any], bool] | None:
-    """The marks as the column holds times, and whether they are exact; None where none helps."""
+def _raw_marks(wanted: NewRows, sample: object) -> dict[str, Any] | None:
+    """From when on each asset's rows are read, as the column holds times; None for all rows."""
     newest = sorted(wanted.marks.items(), key=lambda mark: -mark[1])[:_MOST_MARKS]
     unit = _TICKS.get(wanted.stage.time_format or "", 1)
     if not newest or sample is None:
         return None
+    back = _look_back(wanted.clock)
     if wanted.clock.kind == "age" or wanted.stage.time_format in _TICKS:
         exact = isinstance(sample, int | float | Decimal)
         # Rounded down, a mark lets a row through that is known; rounded up it would hide one.
-        return ({a: tick // unit for a, tick in newest}, False) if exact else None
-    times = {asset: _EPOCH + timedelta(microseconds=tick) for asset, tick in newest}
-    if isinstance(sample, datetime) and sample.tzinfo is not None:
-        return {asset: time.replace(tzinfo=UTC) for asset, time in times.items()}, True
-    if isinstance(sample, datetime) and wanted.stage.timezone is None:
-        return times, True
-    days = {asset: time - _SLACK for asset, time in times.items()}
+        return {a: (tick - back) // unit for a, tick in newest} if exact else None
+    if not isinstance(sample, str | date):
+        return None
+    zoned = isinstance(sample, datetime) and sample.tzinfo is not None
+    rough = not zoned and (not isinstance(sample, datetime) or wanted.stage.timezone is not None)
+    back = max(back, _SLACK) if rough else back
+    times = {
+        asset: _EPOCH + timedelta(microseconds=max(t - back, _EARLIEST)) for asset, t in newest
+    }
     if isinstance(sample, str):
-        return {asset: day.strftime("%Y-%m-%d") for asset, day in days.items()}, False
+        return {asset: time.strftime("%Y-%m-%d") for asset, time in times.items()}
     if isinstance(sample, datetime):
-        return days, False
-    return ({a: day.date() for a, day in days.items()}, False) if isinstance(sample, date) else None
+        return {a: time.replace(tzinfo=UTC) if zoned else time for a, time in times.items()}
+    return {asset: time.date() for asset, time in times.items()}
+
+
+def _look_back(clock: Clock) -> int:
+    """How far before an asset's last row to look for rows that came late, in ticks."""
+    rows = _LATE_ROWS * clock.interval
+    return max(rows, _LATE) if clock.kind == "datetime" else rows
 
 
 def _after_marks(
-    statement: Select[Any], rows: FromClause, roles: Roles, marks: Mapping[str, Any], exact: bool
+    statement: Select[Any], rows: FromClause, roles: Roles, marks: Mapping[str, Any]
 ) -> Select[Any]:
     from sqlalchemy import Text, cast, column, literal, or_, values
 
     time = rows.c[roles.time]
 
     def after(mark: Any) -> Any:
-        return or_(time.is_(None), time > mark if exact else time >= mark)
+        return or_(time.is_(None), time >= mark)
 
     if roles.asset is None:
         return statement.where(after(next(iter(marks.values()))))

@@ -138,9 +138,8 @@ def _page(path: Path, source: SqlSource, again: bool) -> InputFile:
 
     found, rows = path.stat(), pq.read_metadata(path).num_rows
     stamp = found.st_mtime_ns
-    return InputFile(
-        path, source.shown, digest([path]), found.st_size, stamp, stamp, again, rows, None
-    )
+    sha256, bytes_ = digest([path]), found.st_size
+    return InputFile(path, source.shown, sha256, bytes_, stamp, stamp, again, rows, numbered=False)
 
 
 def plan_new_files(work: SqlWork, tables: ScoreTables | None) -> Plan:

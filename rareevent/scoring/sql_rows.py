@@ -48,9 +48,7 @@ def alarm_rows(bundle: Bundle, model: str, rows: ScoredRows) -> Iterator[dict[st
             yield entry | ({"type": types[kind]} if types else {})
 
 
-def rejected_rows(
-    model: str, batches: list[pa.RecordBatch], numbered: bool
-) -> Iterator[dict[str, Any]]:
+def rejected_rows(model: str, batches: list[pa.RecordBatch]) -> Iterator[dict[str, Any]]:
     """id, model, file, row, asset, time, reason, detail.
 
     The id is a digest of all else, so that a row which is rejected again stands there once.
@@ -59,12 +57,11 @@ def rejected_rows(
     ----------
     model : version
     batches : rejected rows
-    numbered : whether a row's number means something where it came from
     """
     again: Counter[str] = Counter()
     for batch in batches:
         for row in batch.to_pylist():
-            entry = row | {"model": model, "row": row["row"] if numbered else None}
+            entry = row | {"model": model}
             text = json.dumps(entry, default=str, sort_keys=True)
             again[text] += 1
             digest = hashlib.sha256(f"{text} {again[text]}".encode()).hexdigest()

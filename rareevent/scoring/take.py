@@ -61,11 +61,13 @@ class Source:
     name : for errors and in rejections
     grew : an earlier content of it was taken: rows that come again are what it grew from
     since : rows before this time warm up the states and are not written; None for all
+    numbered : whether the place of a row means something where it comes from
     """
 
     name: str
     grew: bool = False
     since: int | None = None
+    numbered: bool = True
 
 
 @dataclass(frozen=True)
@@ -196,6 +198,7 @@ class Taking:
         detail: Sequence[str | None] | None = None,
     ) -> None:
         """Note rows that have no score; see `rejected_batch` for what may be known of them."""
+        row = row if self._source.numbered else None
         if len(reason):
             self.rejections.append(
                 rejected_batch(

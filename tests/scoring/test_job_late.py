@@ -50,6 +50,22 @@ def test_a_file_that_grew_goes_on_from_its_assets_last_times(bundle, tmp_path):
     assert len(manifest(tmp_path / "out")) == 3
 
 
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_bad_rows_of_a_file_that_grows_are_told_once(bundle, tmp_path, form):
+    table = fleet_rows(1).sort_values(["when", "machine"], ignore_index=True)
+    table["s1"] = table["s1"].astype(object)
+    table.loc[4, "s1"], table.loc[130, "s1"] = "fault", "fault"
+    table.loc[5, "when"] = None
+    counts = []
+    for stop in (60, 100, len(table)):
+        table[:stop].to_csv(tmp_path / "log.csv", index=False)
+        options = ScoreOptions(format=form)
+        counts.append(score_files(bundle, tmp_path / "log.csv", tmp_path / "out", options=options))
+
+    assert [done.rows_rejected for done in counts] == [2, 2, 3]
+    assert sorted(scored(tmp_path / "out", "rejected")["row"]) == [5, 6, 131]
+
+
 def test_a_last_line_that_was_half_written_is_taken_once_it_is_whole(bundle, tmp_path):
     table = fleet_rows(1, ("m1",))
     text = table.to_csv(index=False).encode()

@@ -1,6 +1,7 @@
 """Fixtures that every folder of tests may use."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,3 +30,22 @@ def workplace(tmp_path, monkeypatch) -> Path:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def empty_home(tmp_path_factory) -> Path:
+    """A folder with a tracking home in which nothing is yet; MLflow takes seconds to make one."""
+    from rareevent.tracking.home import connect, find_home
+
+    folder = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        connect(find_home(folder))
+    return folder
+
+
+@pytest.fixture
+def tracked(workplace, empty_home) -> Path:
+    """A working directory with an empty tracking home, its tables copied instead of made."""
+    shutil.copytree(empty_home / "mlruns", workplace / "mlruns")
+    return workplace

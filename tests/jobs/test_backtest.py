@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,9 +25,10 @@ PLAN = FoldPlan(2, 0.6, "expanding")
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory):
+def done(tmp_path_factory, empty_home):
     """One backtest that several tests look at."""
     folder = tmp_path_factory.mktemp("backtest")
+    shutil.copytree(empty_home / "mlruns", folder / "mlruns")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         patch.chdir(folder)
@@ -141,21 +143,21 @@ def test_folds_of_other_settings_data_or_events_are_never_mixed_in(done):
             backtest(config, FoldPlan(2, 0.5, "expanding"), folder / "out")
 
 
-def test_event_log_is_part_of_what_a_fold_belongs_to(workplace):
-    source = write_line(workplace)
+def test_event_log_is_part_of_what_a_fold_belongs_to(tracked):
+    source = write_line(tracked)
     rows = pd.read_csv(source)
     events = rows.loc[rows["y"] == 1, ["time"]]
-    events.to_csv(workplace / "events.csv", index=False)
+    events.to_csv(tracked / "events.csv", index=False)
     rows.drop(columns="y").to_csv(source, index=False)
-    ingest = {"source": str(source), "time": "time", "events": str(workplace / "events.csv")}
+    ingest = {"source": str(source), "time": "time", "events": str(tracked / "events.csv")}
     config = line_pipeline(source, ingest=ingest)
     one_fold = FoldPlan(1, 0.7, "expanding")
-    backtest(config, one_fold, workplace / "out")
+    backtest(config, one_fold, tracked / "out")
 
-    events.iloc[:-1].to_csv(workplace / "events.csv", index=False)
+    events.iloc[:-1].to_csv(tracked / "events.csv", index=False)
 
     with pytest.raises(OutputError, match="another backtest"):
-        backtest(config, one_fold, workplace / "out")
+        backtest(config, one_fold, tracked / "out")
 
 
 def test_leaky_split_cannot_be_backtested(workplace):
@@ -166,14 +168,14 @@ def test_leaky_split_cannot_be_backtested(workplace):
     assert not (workplace / "out").exists()
 
 
-def test_error_in_a_fold_names_the_fold(workplace):
-    source = write_line(workplace)
+def test_error_in_a_fold_names_the_fold(tracked):
+    source = write_line(tracked)
     rows = pd.read_csv(source)
     rows.loc[:1400, "y"] = 0
     rows.to_csv(source, index=False)
 
     with pytest.raises(DataError, match="fold 1: no event"):
-        backtest(line_pipeline(source), FoldPlan(1, 0.5, "expanding"), workplace / "out")
+        backtest(line_pipeline(source), FoldPlan(1, 0.5, "expanding"), tracked / "out")
 
 
 @pytest.mark.slow

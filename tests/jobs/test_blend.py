@@ -1,6 +1,7 @@
 """A blend from end to end: fitted once, weighed before the test part, reported by member."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -28,9 +29,10 @@ def blended(source, blend="auto"):
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(tmp_path_factory, empty_home):
     """One blended run that several tests look at."""
     folder = tmp_path_factory.mktemp("blended")
+    shutil.copytree(empty_home / "mlruns", folder / "mlruns")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         patch.chdir(folder)
@@ -204,12 +206,12 @@ def test_what_the_lstm_adds_is_said_from_the_blend_without_it(words, said):
     assert len(verdict.details) == 3
 
 
-def test_backtest_reports_the_blend_and_its_members_by_fold_and_pooled(workplace):
+def test_backtest_reports_the_blend_and_its_members_by_fold_and_pooled(tracked):
     from rareevent.jobs.backtest import backtest
     from rareevent.jobs.fold import FoldPlan
 
-    config = blended(write_line(workplace))
-    result = backtest(config, FoldPlan(1, 0.7, "expanding"), workplace / "out", workers=1)
+    config = blended(write_line(tracked))
+    result = backtest(config, FoldPlan(1, 0.7, "expanding"), tracked / "out", workers=1)
     document = json.loads(json.dumps(result.to_json(), allow_nan=False))
 
     models = {"blend", *MEMBERS, "blend_without_lstm"}

@@ -91,8 +91,8 @@ def test_a_finding_in_any_fit_is_a_tag_and_a_note(taught):
 
 
 @pytest.mark.slow
-def test_a_run_keeps_them_in_mlflow(workplace):
-    result = train(line_pipeline(write_line(workplace)))
+def test_a_run_keeps_them_in_mlflow(tracked):
+    result = train(line_pipeline(write_line(tracked)))
     client = connect()
     run = client.get_run(result.run_id)
 

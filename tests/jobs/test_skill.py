@@ -22,16 +22,16 @@ SENTENCE = "no evidence that these events can be predicted from these sensors at
 
 
 @pytest.fixture
-def unannounced(workplace):
+def unannounced(tracked):
     """A line whose events nothing announces."""
-    source = write_line(workplace)
+    source = write_line(tracked)
     rows = pd.read_csv(source)
     rows["warm"] = np.random.default_rng(8).permutation(rows["warm"])
     rows.to_csv(source, index=False)
     return line_pipeline(source)
 
 
-def test_without_precursors_the_verdict_is_no_skill_and_nobody_is_crowned(unannounced, workplace):
+def test_without_precursors_the_verdict_is_no_skill_and_nobody_is_crowned(unannounced, tracked):
     result = train(unannounced)
 
     assert result.verdict == "no_skill"
@@ -44,7 +44,7 @@ def test_without_precursors_the_verdict_is_no_skill_and_nobody_is_crowned(unanno
     json.dumps(result.to_json(), allow_nan=False)
     (record,) = list_runs()
     assert record.tags["verdict"] == "no_skill"
-    page = report(result.run_id, workplace / "report.html").read_text()
+    page = report(result.run_id, tracked / "report.html").read_text()
     assert f"No evidence that {SENTENCE.removeprefix('no evidence that ')}." in page
     assert evaluate_model("models:/line/1").verdict in ("no_skill", "cannot_be_told_apart")
 
@@ -54,8 +54,8 @@ def test_without_precursors_the_verdict_is_no_skill_and_nobody_is_crowned(unanno
     assert (again.verdict, again.champion, again.registered_version) == ("no_skill", True, 2)
 
 
-def test_events_that_announce_themselves_show_skill(workplace):
-    result = train(line_pipeline(write_line(workplace)))
+def test_events_that_announce_themselves_show_skill(tracked):
+    result = train(line_pipeline(write_line(tracked)))
 
     assert result.skill["has_skill"]
     assert result.skill["p_value"] <= 0.001

@@ -1,6 +1,7 @@
 """Training from end to end, on a real tracking store."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -32,14 +33,15 @@ from tests.lines import line_pipeline, write_line
 
 
 @pytest.fixture
-def line(workplace):
-    return line_pipeline(write_line(workplace))
+def line(tracked):
+    return line_pipeline(write_line(tracked))
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(tmp_path_factory, empty_home):
     """One trained run that several tests look at."""
     folder = tmp_path_factory.mktemp("trained")
+    shutil.copytree(empty_home / "mlruns", folder / "mlruns")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         patch.chdir(folder)
@@ -135,7 +137,7 @@ def test_registered_pyfunc_takes_raw_rows(trained):
     assert scored["probability"].between(0, 1).all()
 
 
-def test_training_on_the_stored_pipeline_repeats_the_run(trained, workplace):
+def test_training_on_the_stored_pipeline_repeats_the_run(trained, tracked):
     _, result, folder = trained
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -279,11 +281,12 @@ def runs_by_status():
     return [(r.status, r.tags.get("error", "")) for r in list_runs()]
 
 
-def test_bad_data_leaves_no_run(line, workplace):
-    (workplace / "line.csv").write_text("time,y,warm\n2024-01-01 00:00:00,0,1\n")
+def test_bad_data_leaves_no_run(workplace):
+    source = write_line(workplace)
+    source.write_text("time,y,warm\n2024-01-01 00:00:00,0,1\n")
 
     with pytest.raises(DataError):
-        train(line)
+        train(line_pipeline(source))
 
     assert not (workplace / "mlruns").exists()
 
@@ -325,10 +328,10 @@ def test_random_split_warns_tags_and_crowns_nobody(line):
     assert any("random" in note for note in result.notes)
 
 
-def test_sensor_that_is_the_label_warns_and_fails_under_strict(workplace):
+def test_sensor_that_is_the_label_warns_and_fails_under_strict(tracked):
     import pandas as pd
 
-    path = write_line(workplace)
+    path = write_line(tracked)
     rows = pd.read_csv(path)
     rows["leak"] = rows["y"][::-1].rolling(6, min_periods=1).max()[::-1]
     rows.to_csv(path, index=False)

@@ -57,8 +57,8 @@ def settings(source, space=SPACE):
 
 
 @pytest.fixture
-def line(workplace):
-    return validate_pipeline(settings(write_line(workplace)))
+def line(tracked):
+    return validate_pipeline(settings(write_line(tracked)))
 
 
 def run_trials(config, folder, number, metric="pr_auc"):
@@ -279,7 +279,8 @@ def test_another_pipeline_or_other_data_is_another_study(line):
     assert len(set(names)) == 3
 
 
-def test_what_cannot_be_tuned_is_refused_before_a_run(line, workplace):
+def test_what_cannot_be_tuned_is_refused_before_a_run(workplace):
+    line = validate_pipeline(settings(write_line(workplace)))
     leaky = line.split.model_copy(update={"strategy": "random_leaky"})
     with pytest.raises(ConfigError, match="no forward folds"):
         tune(line.model_copy(update={"split": leaky}), trials=2)

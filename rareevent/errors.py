@@ -9,7 +9,7 @@ RareEventError                 exit code 1
 ├── OutputError                7   an output cannot be written
 │   └── LockedError            8   another job holds the output
 ├── TrackingError              9   MLflow cannot be reached or does not know the run
-└── PromotionError            11   a champion and its challenger cannot be compared honestly
+└── PromotionError            11   a version cannot become champion: no fair comparison, none before
 """
 
 
@@ -68,7 +68,7 @@ class TrackingError(RareEventError):
 
 
 class PromotionError(RareEventError):
-    """A champion and its challenger cannot be compared on rows that neither has learned from."""
+    """A version cannot become champion: there is no fair comparison, or no earlier champion."""
 
     exit_code = 11
 

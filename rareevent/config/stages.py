@@ -89,4 +89,4 @@ class RegisterStage(Stage):
     champion: Literal["first", "never"] = "first"
     """The first version becomes the champion, or none does by itself."""
     require_skill: bool = True
-    """None does whose verdict is `no_skill`; false lets it. See docs/evaluation.md."""
+    """None does by itself whose verdict is `no_skill`; false lets it. See docs/evaluation.md."""

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from rareevent.config import PromoteStage
+from rareevent.evaluation.blocks import FEWEST_BLOCKS
 from rareevent.evaluation.compare import Comparison
 
 TITLES = {"event_recall": "event recall", "pr_auc": "PR-AUC", "roc_auc": "ROC-AUC"}
@@ -15,11 +16,17 @@ TITLES = {"event_recall": "event recall", "pr_auc": "PR-AUC", "roc_auc": "ROC-AU
 
 @dataclass(frozen=True)
 class GateCheck:
-    """One question of the gate, and its answer in words with figures."""
+    """One question of the gate: what was found, and what was asked for, in words with figures."""
 
     name: str
     passed: bool
-    detail: str
+    found: str
+    asked: str
+
+    @property
+    def detail(self) -> str:
+        """Both in one phrase."""
+        return f"{self.found}; asked for: {self.asked}"
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -63,7 +70,9 @@ def gate_checks(
 
 def skill_checks(stage: PromoteStage, skill: SkillFinding) -> tuple[GateCheck, ...]:
     """The one question that a version has to answer where there is no champion yet."""
-    return (GateCheck("skill", skill.has_skill, skill.words),) if stage.require_skill else ()
+    if not stage.require_skill:
+        return ()
+    return (GateCheck("skill", skill.has_skill, skill.words, "better than chance"),)
 
 
 def failed(checks: Sequence[GateCheck]) -> tuple[GateCheck, ...]:
@@ -73,28 +82,36 @@ def failed(checks: Sequence[GateCheck]) -> tuple[GateCheck, ...]:
 
 def _events(stage: PromoteStage, comparison: Comparison) -> GateCheck:
     count = comparison.events
-    detail = f"{count} on rows that neither has learned from; asked for: {stage.min_events}"
-    return GateCheck("events", count >= stage.min_events, detail)
+    found = f"{count} on rows that neither has learned from"
+    return GateCheck("events", count >= stage.min_events, found, f"{stage.min_events} or more")
 
 
 def _no_worse(stage: PromoteStage, comparison: Comparison) -> GateCheck:
     """Non-inferiority: the whole interval of the difference lies above minus the margin."""
     difference, title = comparison.differences[stage.metric], TITLES[stage.metric]
-    asked = f"at most {stage.margin:g} below" if stage.margin else "above"
+    where = f"at most {stage.margin:g} below" if stage.margin else "above"
+    asked = f"{where} the champion with the whole interval"
     if difference.ours is None or difference.theirs is None or difference.value is None:
-        return GateCheck(title, False, "not defined on these rows, which lack events")
-    text = f"{difference.ours:.3f} against {difference.theirs:.3f}"
+        return GateCheck(title, False, "not defined on these rows, which lack events", asked)
+    found = f"{difference.ours:.3f} against {difference.theirs:.3f}"
     if difference.interval is None:
-        few = f"{comparison.blocks} blocks of time or assets give no interval, it takes ten"
-        return GateCheck(title, False, f"{text}; {few}")
+        return GateCheck(title, False, f"{found}, {_why_no_interval(comparison)}", asked)
     low, high = difference.interval
     if stage.metric == "event_recall" and low == high:
         low, high = _never_differ(low, comparison)
-    text += (
+    found += (
         f", difference {difference.value:+.3f}, {comparison.confidence:.0%} interval {low:+.3f} to"
-        f" {high:+.3f}; asked for: {asked} the champion with all of it"
+        f" {high:+.3f}"
     )
-    return GateCheck(title, low > -stage.margin, text)
+    return GateCheck(title, low > -stage.margin, found, asked)
+
+
+def _why_no_interval(comparison: Comparison) -> str:
+    if comparison.blocks < FEWEST_BLOCKS:
+        return (
+            f"no interval: {comparison.blocks} blocks of time or assets, it takes {FEWEST_BLOCKS}"
+        )
+    return "no interval: evaluate.bootstrap is 0, or too few draws define the figure"
 
 
 def _never_differ(value: float, comparison: Comparison) -> tuple[float, float]:
@@ -110,5 +127,5 @@ def _never_differ(value: float, comparison: Comparison) -> tuple[float, float]:
 def _false_alarms(ratio: float, ours: int, theirs: int) -> GateCheck:
     """Counts are small: the bound is rounded up, and one false alarm is always allowed."""
     most = max(math.ceil(round(ratio * theirs, 9)), 1)
-    detail = f"{ours} against {theirs}; asked for: at most {ratio:g} times as many ({most})"
-    return GateCheck("false alarms", ours <= most, detail)
+    asked = f"at most {ratio:g} times as many, {most}"
+    return GateCheck("false alarms", ours <= most, f"{ours} against {theirs}", asked)

@@ -199,7 +199,8 @@ def _nothing_new(challenger: Bundle, champion: Bundle, frame: SensorFrame, sourc
     for name, bundle in (("challenger", challenger), ("champion", champion)):
         until = bundle.provenance.get("learned_until")
         if "learned_assets" in bundle.provenance:
-            said += f"; the {name} learned from {len(bundle.provenance['learned_assets'])} assets"
+            count = len(bundle.provenance["learned_assets"])
+            said += f"; the {name} learned from {count} asset{'s' * (count != 1)}"
         elif until is not None:
             said += f"; the {name} learned from rows up to {frame.clock.text(until)}"
     if challenger.provenance.get("refit_of") is not None:

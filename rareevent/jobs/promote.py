@@ -138,7 +138,7 @@ def promote(
     known = replace(
         known,
         outcome="promoted" if found.hold else "forced",
-        reason=reason or "; ".join(f"{c.name}: {c.detail}" for c in found.checks),
+        reason=reason or "; ".join(f"{c.name}: {c.found}" for c in found.checks),
     )
     how: Literal["gate", "forced"] = "gate" if found.hold else "forced"
     text, figures = known.reason[:_LONGEST_REASON], _figures(known, found)

@@ -81,5 +81,5 @@ def skill_in_words(skill: Skill, where: str) -> SkillFinding:
     """A test of skill as the gate tells it."""
     if skill.p_value is None:
         return SkillFinding(False, f"no event lies in the rows of {where}")
-    words = f"p = {skill.p_value:.2g} on the rows of {where}, asked for: at most {skill.alpha:g}"
+    words = f"p = {skill.p_value:.2g} on the rows of {where}, believed up to {skill.alpha:g}"
     return SkillFinding(skill.has_skill, words)

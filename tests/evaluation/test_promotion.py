@@ -6,7 +6,7 @@ from rareevent.config import PromoteStage
 from rareevent.evaluation.compare import Comparison, Difference
 from rareevent.evaluation.promotion import SkillFinding, failed, gate_checks, skill_checks
 
-SKILL = SkillFinding(True, "p = 0.001 on the rows of later.csv, asked for: at most 0.01")
+SKILL = SkillFinding(True, "p = 0.001 on the rows of later.csv, believed up to 0.01")
 
 
 def compared(ours=0.7, theirs=0.72, interval=(-0.08, 0.04), *, events=40, blocks=20, **stage):
@@ -27,9 +27,9 @@ def test_a_challenger_that_is_hardly_worse_holds():
     assert [check.name for check in checks] == ["events", "event recall", "false alarms", "skill"]
     assert checks[1].detail == (
         "0.700 against 0.720, difference -0.020, 95% interval -0.080 to +0.040; asked for: at most"
-        " 0.1 below the champion with all of it"
+        " 0.1 below the champion with the whole interval"
     )
-    assert checks[2].detail == "12 against 10; asked for: at most 1.25 times as many (13)"
+    assert checks[2].detail == "12 against 10; asked for: at most 1.25 times as many, 13"
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,8 @@ def test_too_few_events_or_blocks_do_not_hold():
     assert names_of_failed(compared(events=9)) == ["events"]
     few = compared(interval=None, blocks=7)
     assert names_of_failed(few) == ["event recall"]
-    assert "7 blocks" in few[1].detail
+    assert "7 blocks" in few[1].found
+    assert "evaluate.bootstrap" in compared(interval=None, blocks=30)[1].found
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from rareevent.bundle import load_bundle
 from rareevent.cli.app import app
 from rareevent.config import digest_pipeline, override_pipeline, validate_pipeline
 from rareevent.errors import ConfigError, DataError, ModelError, PromotionError
+from rareevent.ingestion import ingest
 from rareevent.jobs.challenge import challenge
 from rareevent.jobs.evaluate import evaluate_model
 from rareevent.jobs.promote import promote
@@ -139,6 +140,22 @@ def test_models_that_look_ahead_differently_are_not_compared(line):
 
     with pytest.raises(PromotionError, match=r"looks 6 h .* ahead and the champion 5 h.*--force"):
         challenge(replace(bundle, config=further), bundle, bundle.config)
+
+
+def test_models_split_by_asset_are_compared_on_assets_that_taught_neither(line):
+    bundle = load_bundle(resolve_model("models:/line/2").folder)
+
+    def taught_by(*assets):
+        origin = {**bundle.provenance, "learned_assets": list(assets)}
+        return replace(bundle, provenance=origin)
+
+    found = challenge(taught_by("A"), taught_by("B"), bundle.config)
+    frame, _ = ingest(bundle.config.ingest)
+    (asset,) = frame.assets
+    # Times do not count here: every event of these rows is new to both.
+    assert found.challenger["events"] == len(frame.events)
+    with pytest.raises(PromotionError, match="the champion learned from 1 asset;"):
+        challenge(taught_by("A"), taught_by(asset), bundle.config)
 
 
 def test_rows_that_the_challenger_cannot_score_count_as_silence(line):

@@ -1,14 +1,20 @@
 """The history of champions, in a real registry; and what a kill leaves of it."""
 
 import json
+import os
+import shutil
+import signal
+import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
-from rareevent.errors import ModelError, PromotionError
+from rareevent.errors import ModelError, PromotionError, TrackingError
 from rareevent.jobs.rollback import champions, rollback
 from rareevent.tracking.champions import read_champions, set_champion, settle
+from rareevent.tracking.home import connect
 from rareevent.tracking.models import CHAMPION, aliases
 
 
@@ -154,3 +160,45 @@ def test_a_killed_rollback_called_again_goes_back_once(plant, moved):
     assert (again.version, again.previous, again.finished) == (2, 3, moved)
     assert champion(plant) == 2
     assert rollback("plant").version == 1
+
+
+@pytest.fixture
+def server(empty_home, tmp_path, monkeypatch):
+    """A real MLflow server over a database of its own."""
+    shutil.copytree(empty_home / "mlruns", tmp_path / "mlruns")
+    monkeypatch.chdir(tmp_path)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", port]
+    command += ["--backend-store-uri", f"sqlite:///{tmp_path}/mlruns/mlflow.db", "--workers", "1"]
+    with (tmp_path / "server.log").open("w") as told:
+        process = subprocess.Popen(command, stdout=told, stderr=told, start_new_session=True)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+    try:
+        for _ in range(240):
+            try:
+                yield connect()
+                break
+            except TrackingError:
+                time.sleep(0.5)
+        else:
+            pytest.fail((tmp_path / "server.log").read_text())
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)
+
+
+@pytest.mark.slow
+def test_history_and_rollback_work_through_a_server(server):
+    server.create_registered_model("plant")
+    for _ in range(3):
+        server.create_model_version("plant", "s3://plant/model", None)
+    for version in (1, 2, 3):
+        set_champion(server, "plant", version, "gate", reason="é" * 1000, figures={"n": version})
+
+    assert [rollback("plant").version for _ in range(2)] == [2, 1]
+
+    assert champion(server) == 1
+    assert [v for v, _ in told(server)] == [1, 2, 3, 2, 1]
+    assert read_champions(server, "plant")[2].figures == {"n": 3}

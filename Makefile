@@ -39,8 +39,14 @@ setup-score:  ## make .venv-score: all that scoring needs, without TensorFlow
 demo: setup  ## simulate a fleet, train, evaluate, register and score it
 	@$(BIN)/rareevent demo
 
-test: lint  ## lint, then the fast tests
+test: lint  ## lint, then the fast tests; test-lstm, test-ingestion …: those of one floor
 	$(BIN)/pytest -m "not slow"
+
+# make test-ingestion, test-lstm …: one floor, its doctests too.
+STAGES := $(notdir $(patsubst %/,%,$(dir $(wildcard rareevent/*/__init__.py))))
+.PHONY: $(STAGES:%=test-%)
+$(STAGES:%=test-%): test-%: setup
+	$(BIN)/pytest -m "not slow" $(or $(wildcard tests/$*),tests/test_$*.py) rareevent/$*
 
 test-slow: setup  ## the long tests
 	$(BIN)/pytest -m slow
@@ -53,9 +59,7 @@ lint: setup  ## ruff, import-linter and mypy
 	$(BIN)/mypy
 
 coverage: setup  ## the fast tests, and which branches they leave out
-	$(BIN)/python -m coverage erase
-	$(BIN)/pytest -m "not slow" --cov --cov-report=
-	$(BIN)/python -m coverage report
+	$(BIN)/pytest -m "not slow" --cov
 
 profile: setup  ## where training and scoring spend their time, into profiles/
 	$(BIN)/python -m tests.benchmarks.profiles

@@ -48,6 +48,16 @@ def test_what_the_picture_calls_a_folder_is_one():
     assert wrong == []
 
 
+def test_every_floor_has_tests_that_run_alone():
+    floors = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
+    calls = [("make", "--dry-run", "--always-make", f"test-{floor}") for floor in floors]
+    done = [subprocess.run(c, cwd=REPOSITORY, capture_output=True, text=True) for c in calls]
+    for floor, result in zip(floors, done, strict=True):
+        (called,) = re.findall(r"pytest -m \"not slow\" (\S+) (\S+)", result.stdout)
+        assert called[1] == f"rareevent/{floor}"
+        assert all((REPOSITORY / path).exists() for path in called)
+
+
 def test_where_do_i_put_names_places_that_exist():
     page = (REPOSITORY / "CONTRIBUTING.md").read_text()
     table = page.split("## Where do I put")[1].split("\n## ")[0]

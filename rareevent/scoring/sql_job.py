@@ -32,8 +32,8 @@ from rareevent.scoring.sql_plan import (
     plan_new_files,
     spooled_plan,
 )
-from rareevent.scoring.sql_rows import alarm_rows, rejected_rows, score_rows
-from rareevent.scoring.sql_tables import ScoreTables, upsert
+from rareevent.scoring.sql_rows import alarm_rows, rejected_rows, score_rows, upsert
+from rareevent.scoring.sql_tables import ScoreTables
 from rareevent.scoring.state import lasts_of, read_late
 from rareevent.scoring.store import identity, open_store
 from rareevent.scoring.summary import ScoreSummary, Totals, summarise

@@ -7,21 +7,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rareevent.bundle import Bundle
 from rareevent.errors import ConfigError, LockedError, OutputError
 from rareevent.ingestion.sql import SqlSource, connect
 from rareevent.scoring.alarm_evidence import EVIDENCE
-from rareevent.scoring.sql_tables import (
-    ScoreTables,
-    add_columns,
-    database_errors,
-    define_tables,
-)
+from rareevent.scoring.sql_rows import add_columns
+from rareevent.scoring.sql_tables import STATE_COLUMNS, ScoreTables, database_errors
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Connection, Engine, Table
 
 KEY = "--output"
 DIALECTS = ("postgresql", "sqlite")
@@ -49,7 +45,7 @@ def open_tables(
     engine = _engine(target)
     held = _server_lock if engine.dialect.name == "postgresql" else _file_lock
     with _connected(engine, target) as link, held(link, target):
-        tables = define_tables(link, target, bundle, model, evidence)
+        tables = _define(link, target, bundle, model, evidence)
         with tables.transaction():
             tables.scores.metadata.create_all(link)
             if evidence:
@@ -72,7 +68,7 @@ def look_at_tables(target: SqlSource, bundle: Bundle, model: str) -> Iterator[Sc
     from sqlalchemy import inspect
 
     with _connected(_engine(target), target) as link:
-        tables = define_tables(link, target, bundle, model)
+        tables = _define(link, target, bundle, model)
         with tables.transaction():
             look, wanted = inspect(link), tables.scores.metadata.tables.values()
             there = all(look.has_table(table.name, table.schema) for table in wanted)
@@ -106,6 +102,55 @@ def _connected(engine: Engine, target: SqlSource) -> Iterator[Connection]:
     finally:
         with database_errors(target):
             link.close()
+
+
+def _define(
+    link: Connection, target: SqlSource, bundle: Bundle, model: str, evidence: bool = False
+) -> ScoreTables:
+    """The tables of an output as they should be, whether they are there or not.
+
+    With evidence, alarms have columns for the sensors that raised the score most.
+    """
+    from sqlalchemy import BigInteger, Boolean, DateTime, Double, LargeBinary, MetaData, Table, Text
+    from sqlalchemy import Column as Plain
+
+    schema, _, name = target.what.rpartition(".")
+    metadata, types = MetaData(schema=schema or None), bundle.config.model.type_names
+    moment = DateTime() if bundle.clock.kind == "datetime" else BigInteger()
+
+    def table(suffix: str, key: dict[str, Any], others: dict[str, Any]) -> Table:
+        keys = [Plain(n, kind, primary_key=True, autoincrement=False) for n, kind in key.items()]
+        return Table(f"{name}{suffix}", metadata, *keys, *(Plain(n, k) for n, k in others.items()))
+
+    row = {"asset": Text(), "time": moment, "model": Text()}
+    told: dict[str, Double[float]] = {f"probability_{kind}": Double() for kind in types}
+    likeliest: dict[str, Any] = {"type": Text()} if types else {}
+    if evidence:
+        likeliest |= {n: Text() if n.startswith("sensor") else Double() for n in EVIDENCE}
+    of_asset = {"model": Text(), "asset": Text()}
+    rejected = {"model": Text(), "file": Text(), "row": BigInteger(), "asset": Text()}
+    rejected |= {"time": moment, "reason": Text(), "detail": Text()}
+    counts = dict.fromkeys(("rows", "scored", "rejected", "alarms"), BigInteger())
+    words = dict.fromkeys(("not_scored", "first", "last", "bundle", "taken"), Text())
+    kinds = (BigInteger(), LargeBinary(), LargeBinary(), Text(), Text())
+    state = dict(zip(STATE_COLUMNS, kinds, strict=True))
+    return ScoreTables(
+        link,
+        target,
+        model,
+        table("", row, {"probability": Double(), **told, "alarm": Boolean()}),
+        table("_alarms", row, {"probability": Double(), "threshold": Double(), **likeliest}),
+        table("_rejected", {"id": Text()}, rejected),
+        table("_states", of_asset, state),
+        table(
+            "_seen",
+            {**of_asset, "first": BigInteger()},
+            {"last": BigInteger(), "times": LargeBinary(), "prints": LargeBinary()},
+        ),
+        table("_inputs", {"model": Text(), "sha256": Text()}, {"path": Text(), **counts, **words}),
+        table("_monitored", {"model": Text(), "slot": BigInteger()}, {"counts": LargeBinary()}),
+        table("_events", {**of_asset, "tick": BigInteger()}, {}),
+    )
 
 
 def _check_columns(link: Connection, tables: ScoreTables) -> None:

@@ -1,11 +1,11 @@
-"""Scored and rejected rows as the rows of database tables."""
+"""Scored and rejected rows as the rows of database tables, and how rows are put there."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,8 +15,10 @@ from rareevent.scoring.tables import ScoredRows
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from sqlalchemy import Connection, Table
 
 _CHUNK = 1 << 16
+_BATCH_ROWS = 5_000
 
 
 def score_rows(bundle: Bundle, model: str, rows: ScoredRows) -> Iterator[dict[str, Any]]:
@@ -66,6 +68,43 @@ def rejected_rows(model: str, batches: list[pa.RecordBatch]) -> Iterator[dict[st
             again[text] += 1
             digest = hashlib.sha256(f"{text} {again[text]}".encode()).hexdigest()
             yield entry | {"id": digest[:32]}
+
+
+def upsert(link: Connection, table: Table, rows: Iterable[dict[str, Any]]) -> None:
+    """Insert rows, or replace those with the same key, some thousand at a time."""
+    from sqlalchemy.dialects import postgresql, sqlite
+
+    insert: postgresql.Insert | sqlite.Insert = postgresql.insert(table)
+    if link.dialect.name == "sqlite":
+        insert = sqlite.insert(table)
+    key = [column.name for column in table.primary_key]
+    others = {c.name: insert.excluded[c.name] for c in table.columns if c.name not in key}
+    if others:
+        statement = insert.on_conflict_do_update(index_elements=key, set_=others)
+    else:
+        statement = insert.on_conflict_do_nothing(index_elements=key)
+    batch: list[dict[str, Any]] = []
+    for row in rows:
+        batch.append(row)
+        if len(batch) == _BATCH_ROWS:
+            link.execute(statement, batch)
+            batch = []
+    if batch:
+        link.execute(statement, batch)
+
+
+def add_columns(link: Connection, table: Table, names: Iterable[str]) -> None:
+    """Add those of some columns that a table, made by an earlier job, lacks; they begin empty."""
+    from sqlalchemy import inspect, text
+
+    found = {one["name"] for one in inspect(link).get_columns(table.name, table.schema)}
+    write = link.dialect.identifier_preparer
+    for name in (name for name in names if name not in found):
+        column = table.columns[name]
+        kind = column.type.compile(link.dialect)
+        where = f"{write.format_table(table)} ADD COLUMN {write.format_column(column)} {kind}"
+        # A colon would begin a parameter.
+        link.execute(text(f"ALTER TABLE {where}".replace(":", r"\:")))
 
 
 def _keys(bundle: Bundle, model: str, rows: ScoredRows, part: np.ndarray) -> tuple[list[Any], ...]:

@@ -11,24 +11,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from rareevent.bundle import Bundle
 from rareevent.errors import OutputError
 from rareevent.ingestion.frame import Int64
 from rareevent.ingestion.sql import SqlSource, one_line
-from rareevent.scoring.alarm_evidence import EVIDENCE
 from rareevent.scoring.carry import AssetState
 from rareevent.scoring.late_events import Taken
 from rareevent.scoring.monitor import oldest_kept, pack_counts, unpack_counts
+from rareevent.scoring.sql_rows import upsert
 from rareevent.scoring.state import Seen, seen_of, seen_values, state_of, state_values
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Table
 
-_BATCH_ROWS = 5_000
 _ASKED = 500
-_STATE = ("last", "times", "sensors", "texts", "alarm")
+STATE_COLUMNS = ("last", "times", "sensors", "texts", "alarm")
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ class ScoreTables:
 
         found: dict[str, AssetState] = {}
         table = self.states
-        columns = [table.c.asset, *(table.c[name] for name in _STATE)]
+        columns = [table.c.asset, *(table.c[name] for name in STATE_COLUMNS)]
         for low in range(0, len(assets), _ASKED):
             asked = table.c.asset.in_(assets[low : low + _ASKED])
             query = select(*columns).where(table.c.model == self.model, asked)
@@ -182,7 +180,13 @@ class ScoreTables:
     def write_states(self, link: Connection, states: dict[str, AssetState]) -> None:
         """Replace the states of some assets."""
         rows = (
-            dict(zip(("model", "asset", *_STATE), (self.model, a, *state_values(s)), strict=True))
+            dict(
+                zip(
+                    ("model", "asset", *STATE_COLUMNS),
+                    (self.model, a, *state_values(s)),
+                    strict=True,
+                )
+            )
             for a, s in states.items()
         )
         upsert(link, self.states, rows)
@@ -227,89 +231,3 @@ def database_errors(target: SqlSource) -> Iterator[None]:
         yield
     except SQLAlchemyError as error:
         raise OutputError(f"{target.shown}: cannot be used: {one_line(error)}") from None
-
-
-def upsert(link: Connection, table: Table, rows: Iterable[dict[str, Any]]) -> None:
-    """Insert rows, or replace those with the same key, some thousand at a time."""
-    from sqlalchemy.dialects import postgresql, sqlite
-
-    insert: postgresql.Insert | sqlite.Insert = postgresql.insert(table)
-    if link.dialect.name == "sqlite":
-        insert = sqlite.insert(table)
-    key = [column.name for column in table.primary_key]
-    others = {c.name: insert.excluded[c.name] for c in table.columns if c.name not in key}
-    if others:
-        statement = insert.on_conflict_do_update(index_elements=key, set_=others)
-    else:
-        statement = insert.on_conflict_do_nothing(index_elements=key)
-    batch: list[dict[str, Any]] = []
-    for row in rows:
-        batch.append(row)
-        if len(batch) == _BATCH_ROWS:
-            link.execute(statement, batch)
-            batch = []
-    if batch:
-        link.execute(statement, batch)
-
-
-def add_columns(link: Connection, table: Table, names: Iterable[str]) -> None:
-    """Add those of some columns that a table, made by an earlier job, lacks; they begin empty."""
-    from sqlalchemy import inspect, text
-
-    found = {one["name"] for one in inspect(link).get_columns(table.name, table.schema)}
-    write = link.dialect.identifier_preparer
-    for name in (name for name in names if name not in found):
-        column = table.columns[name]
-        kind = column.type.compile(link.dialect)
-        where = f"{write.format_table(table)} ADD COLUMN {write.format_column(column)} {kind}"
-        # A colon would begin a parameter.
-        link.execute(text(f"ALTER TABLE {where}".replace(":", r"\:")))
-
-
-def define_tables(
-    link: Connection, target: SqlSource, bundle: Bundle, model: str, evidence: bool = False
-) -> ScoreTables:
-    """The tables of an output as they should be, whether they are there or not.
-
-    With evidence, alarms have columns for the sensors that raised the score most.
-    """
-    from sqlalchemy import BigInteger, Boolean, DateTime, Double, LargeBinary, MetaData, Table, Text
-    from sqlalchemy import Column as Plain
-
-    schema, _, name = target.what.rpartition(".")
-    metadata, types = MetaData(schema=schema or None), bundle.config.model.type_names
-    moment = DateTime() if bundle.clock.kind == "datetime" else BigInteger()
-
-    def table(suffix: str, key: dict[str, Any], others: dict[str, Any]) -> Table:
-        keys = [Plain(n, kind, primary_key=True, autoincrement=False) for n, kind in key.items()]
-        return Table(f"{name}{suffix}", metadata, *keys, *(Plain(n, k) for n, k in others.items()))
-
-    row = {"asset": Text(), "time": moment, "model": Text()}
-    told: dict[str, Double[float]] = {f"probability_{kind}": Double() for kind in types}
-    likeliest: dict[str, Any] = {"type": Text()} if types else {}
-    if evidence:
-        likeliest |= {n: Text() if n.startswith("sensor") else Double() for n in EVIDENCE}
-    of_asset = {"model": Text(), "asset": Text()}
-    rejected = {"model": Text(), "file": Text(), "row": BigInteger(), "asset": Text()}
-    rejected |= {"time": moment, "reason": Text(), "detail": Text()}
-    counts = dict.fromkeys(("rows", "scored", "rejected", "alarms"), BigInteger())
-    words = dict.fromkeys(("not_scored", "first", "last", "bundle", "taken"), Text())
-    kinds = (BigInteger(), LargeBinary(), LargeBinary(), Text(), Text())
-    state = dict(zip(_STATE, kinds, strict=True))
-    return ScoreTables(
-        link,
-        target,
-        model,
-        table("", row, {"probability": Double(), **told, "alarm": Boolean()}),
-        table("_alarms", row, {"probability": Double(), "threshold": Double(), **likeliest}),
-        table("_rejected", {"id": Text()}, rejected),
-        table("_states", of_asset, state),
-        table(
-            "_seen",
-            {**of_asset, "first": BigInteger()},
-            {"last": BigInteger(), "times": LargeBinary(), "prints": LargeBinary()},
-        ),
-        table("_inputs", {"model": Text(), "sha256": Text()}, {"path": Text(), **counts, **words}),
-        table("_monitored", {"model": Text(), "slot": BigInteger()}, {"counts": LargeBinary()}),
-        table("_events", {**of_asset, "tick": BigInteger()}, {}),
-    )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from rareevent.ingestion.frame import Int64
+from rareevent.ingestion.frame import Clock, Int64
 from rareevent.scoring.drift_counts import add_counts
 from rareevent.scoring.drift_report import DriftReport
 from rareevent.scoring.manifest import Job
@@ -15,6 +16,9 @@ from rareevent.scoring.monitor import judge_job
 from rareevent.scoring.plan import InputFile, Plan
 from rareevent.scoring.silent import silent_notes
 from rareevent.scoring.take import Tally
+
+# Local times that bear no offset may be ahead of UTC by as much as half of it.
+_DAY_US = 86_400_000_000
 
 
 @dataclass(frozen=True)
@@ -143,7 +147,7 @@ def summarise(
         events_late=None if job.reader.log is None else plan.late_events,
         first=clock.text(min(totals.span)) if totals.span else None,
         last=clock.text(max(totals.span)) if totals.span else None,
-        notes=(*_repairs(totals), *silent_notes(totals.silent)),
+        notes=(*_repairs(totals), *silent_notes(totals.silent), *_future(clock, newest)),
         seconds=seconds,
         stopped=stopped,
         drift=judge_job(bundle, kept, totals.counts, newest),
@@ -152,3 +156,13 @@ def summarise(
 
 def _repairs(totals: Totals) -> tuple[str, ...]:
     return tuple(f"{rule}: {count}" for rule, count in totals.repairs.items() if count)
+
+
+def _future(clock: Clock, newest: int | None) -> tuple[str, ...]:
+    """A line where the newest row lies in the future: its asset's later ones will all be late."""
+    if clock.kind != "datetime" or newest is None or newest <= time.time_ns() // 1000 + _DAY_US:
+        return ()
+    return (
+        f"the newest row is of {clock.text(newest)}, which lies in the future; rows of its asset"
+        " that come before it count as late, so mend it at its source",
+    )

@@ -228,6 +228,14 @@ def test_a_file_from_within_that_hour_alone_is_rejected_row_by_row_with_the_reas
     assert detail == "2024-10-27 02:10:00 occurs twice as the clock goes back"
 
 
+def test_a_row_from_the_future_is_told_for_what_comes_before_it_will_be_late(bundle, tmp_path):
+    table = raw_rows(10, ("m1",))
+    table.loc[9, "when"] = pd.Timestamp("2099-01-01")
+    table.to_csv(tmp_path / "a.csv", index=False)
+    (note,) = score_files(bundle, tmp_path / "a.csv", tmp_path / "out").notes
+    assert note.startswith("the newest row is of 2099-01-01 00:00:00, which lies in the future")
+
+
 def cut_short(path):
     content = path.read_bytes()
     path.write_bytes(content[: len(content) * 2 // 3])

@@ -130,7 +130,7 @@ def promote(
     if previous == number:
         settle(client, name)
         return replace(known, outcome="already_champion")
-    asked = _Asked(client, home, name, number, bundle, used, own_data=not (config or overrides))
+    asked = _Asked(client, home, name, number, bundle, used)
     found = _ask(asked, previous, force)
     known = replace(known, checks=found.checks, challenge=found.challenge, trouble=found.trouble)
     if not found.hold and not force:
@@ -193,7 +193,12 @@ class _Asked:
     number: int
     bundle: Bundle
     used: PipelineConfig
-    own_data: bool
+
+    @property
+    def own_data(self) -> bool:
+        """Whether it is judged by the data that it was trained with, as far as names tell."""
+        own, used = self.bundle.config.ingest, self.used.ingest
+        return (own.source, own.events) == (used.source, used.events)
 
     def verdict(self) -> TrainedVerdict | None:
         """What its training said of it."""

@@ -184,9 +184,13 @@ def test_without_a_champion_only_skill_is_asked_for(line):
     connect().delete_registered_model_alias("line", "champion")
 
     refused = promote("models:/line/3")
-    done = promote("models:/line/2")
+    elsewhere = promote("models:/line/3", overrides=("ingest.source=later.csv",))
+    done = promote("models:/line/2", overrides=("promote.margin=0.2",))
 
     assert (refused.outcome, failing(refused)) == ("refused", {"skill"})
+    assert refused.checks[0].found == "the verdict of its training was no_skill"
+    assert elsewhere.checks[0].found.startswith("p = ")
+    assert done.checks[0].found.startswith("the verdict of its training was ")
     assert (done.outcome, done.previous, done.challenge) == ("promoted", None, None)
     assert champion() == 2
 

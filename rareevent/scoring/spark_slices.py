@@ -177,8 +177,9 @@ class _Cutter:
             rows, prints, states = taking.sift(rows.take(ready), number[ready])
             if len(rows):
                 taking.remember(rows, prints)
-                self._seen += taking.seen
-                taking.seen.clear()
+            self._seen += taking.seen
+            taking.seen.clear()
+            if len(rows):
                 yield self._slice(rows)
                 self._go_on(*carry_on(self._work.reader, states, rows, source), states)
 

@@ -297,6 +297,8 @@ class Taking:
             return rows, number, prints
         words = ["other readings for one asset and time"] * int(conflict.sum())
         self._reject_rows(rows, number, conflict, CONFLICTING, words)
+        # So that they are not taken for late ones when their file has grown.
+        self.remember(rows.take(conflict), prints[conflict])
         return rows.take(~conflict), number[~conflict], prints[~conflict]
 
     def _reject_rows(

@@ -8,10 +8,11 @@ import pytest
 
 from rareevent.errors import DataError
 from rareevent.scoring.job import ScoreOptions, plan_files, score_files
-from tests.bundles import MINUTE
+from tests.bundles import MINUTE, raw_rows
 from tests.scoring.fleets import BEGIN, fleet_bundle, fleet_rows
 from tests.scoring.outputs import manifest, scored, tree
 from tests.scoring.test_job_files import assert_same, write_whole
+from tests.scoring.test_job_rows import with_ingest
 
 AGAIN = ScoreOptions(reprocess=True)
 
@@ -64,6 +65,18 @@ def test_bad_rows_of_a_file_that_grows_are_told_once(bundle, tmp_path, form):
 
     assert [done.rows_rejected for done in counts] == [2, 2, 3]
     assert sorted(scored(tmp_path / "out", "rejected")["row"]) == [5, 6, 131]
+
+
+def test_rows_that_contradict_each_other_are_not_late_once_their_file_has_grown(tmp_path):
+    bundle = with_ingest(duplicates="refuse")
+    table = raw_rows(20, ("m1",))
+    table = pd.concat([table[:6], table[5:6].assign(s1=5.0), table[6:]], ignore_index=True)
+    for stop in (10, 21):
+        table[:stop].to_csv(tmp_path / "log.csv", index=False)
+        done = score_files(bundle, tmp_path / "log.csv", tmp_path / "out")
+
+    assert (done.not_scored, done.late) == ({"already_scored": 10}, {})
+    assert scored(tmp_path / "out", "rejected")["reason"].tolist() == ["conflicting_duplicate"] * 2
 
 
 def test_a_last_line_that_was_half_written_is_taken_once_it_is_whole(bundle, tmp_path):

@@ -47,3 +47,6 @@ def command(pipeline: str, overrides: tuple[str, ...], as_json: bool) -> None:
             " with the one that is."
         )
     log(f"run {result.run_id}, model {result.model_uri}, {result.seconds:.0f} s")
+    log(
+        f"`rareevent report {result.run_id[:8]} -o report.html` writes the whole answer as one page"
+    )

@@ -98,6 +98,8 @@ def folders(tmp_path_factory):
     return run
 
 
+# The first page of a folder that others go on from runs within whichever test asks first.
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     "page", [p if p in FAST else pytest.param(p, marks=pytest.mark.slow) for p in RUNNING]
 )

@@ -164,6 +164,7 @@ def plan_files(
     check_apart(folder, source)
     job, files = open_job(bundle, source, folder, events, options)
     with open_store(job.state, "read") as store, empty_store() as nothing:
+        check_place(job.folder, job.state, store)
         if not options.reprocess:
             check_owner(store, bundle)
         again = waiting(store, bundle)
@@ -219,10 +220,8 @@ def begin(job: Job, files: Sequence[Path]) -> Plan:
     """Put the folder in order and tell what there is to do; a refusal leaves nothing behind."""
     bundle = job.reader.bundle
     with open_store(job.state, "write" if job.state.exists() else "read") as store:
-        if store.about("bundle") is None:
-            check_fresh(job.folder)
-        else:
-            _check_place(job, store)
+        check_place(job.folder, job.state, store)
+        if store.about("bundle") is not None:
             settle(store, job.folder)
         if job.reprocess:
             start_over(job, store)
@@ -238,14 +237,21 @@ def begin(job: Job, files: Sequence[Path]) -> Plan:
     return plan.with_late(events)
 
 
-def _check_place(job: Job, store: Store) -> None:
-    """Refuse a state that lies elsewhere and speaks of another output."""
-    inside = job.state.parent.resolve() == job.folder.resolve()
+def check_place(folder: Path, state: Path, store: Store) -> None:
+    """Refuse an output without its state, and a state that speaks of another output.
+
+    Raises
+    ------
+    OutputError
+    """
+    if store.about("bundle") is None:
+        check_fresh(folder)
+        return
+    inside = state.parent.resolve() == folder.resolve()
     place = store.about("output")
-    if not inside and place != str(job.folder.resolve()):
+    if not inside and place != str(folder.resolve()):
         raise OutputError(
-            f"{job.state}: is the state of {place}, not of {job.folder}; a state belongs to one"
-            " output"
+            f"{state}: is the state of {place}, not of {folder}; a state belongs to one output"
         )
 
 

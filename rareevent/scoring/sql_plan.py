@@ -16,7 +16,7 @@ from rareevent.ingestion.sql import SqlSource, is_sql, parse_sql
 from rareevent.scoring.carry import Reader
 from rareevent.scoring.folder import MANIFEST_FILE
 from rareevent.scoring.inputs import check_columns, open_reader
-from rareevent.scoring.job import ScoreOptions
+from rareevent.scoring.job import ScoreOptions, check_place
 from rareevent.scoring.late_events import LateEvents, find_late, read_taken
 from rareevent.scoring.plan import InputFile, Plan, make_plan
 from rareevent.scoring.sql_input import KEY, NewRows, count_new, spool, table_names
@@ -57,6 +57,7 @@ def plan_tables(
     if not is_sql(output):
         state = Path(output, MANIFEST_FILE) if options.state is None else Path(options.state)
         with open_store(state, "read") as store:
+            check_place(Path(output), state, store)
             check_owner(store, bundle)
             late = find_late(work.reader, read_taken(store))
             return _plan_rows(work, marks_of(store), late)

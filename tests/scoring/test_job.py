@@ -292,8 +292,11 @@ def test_an_output_whose_name_the_system_refuses_is_refused_in_words(bundle, day
 def test_an_output_without_its_state_is_not_written_into(bundle, day, tmp_path):
     score_files(bundle, day, tmp_path / "out")
     (tmp_path / "out" / "manifest.db").rename(tmp_path / "kept.db")
-    with pytest.raises(OutputError, match=r"not the state that they left; name it with --state"):
-        score_files(bundle, day, tmp_path / "out")
+    for run in (score_files, plan_files):
+        with pytest.raises(
+            OutputError, match=r"not the state that they left; name it with --state"
+        ):
+            run(bundle, day, tmp_path / "out")
     (tmp_path / "kept.db").rename(tmp_path / "out" / "manifest.db")
     assert score_files(bundle, day, tmp_path / "out").files_known == 1
 
@@ -304,8 +307,9 @@ def test_a_state_may_lie_elsewhere_and_belongs_to_one_output(bundle, day, tmp_pa
     assert score_files(bundle, day, tmp_path / "out", options=options).files_known == 1
     assert os.listdir(tmp_path / "states") == ["line.db"]
     assert "manifest.db" not in tree(tmp_path / "out")
-    with pytest.raises(OutputError, match="a state belongs to one output"):
-        score_files(bundle, day, tmp_path / "other", options=options)
+    for run in (score_files, plan_files):
+        with pytest.raises(OutputError, match="a state belongs to one output"):
+            run(bundle, day, tmp_path / "other", options=options)
 
 
 def test_what_is_no_state_is_refused_in_words(bundle, day, tmp_path):

@@ -88,7 +88,7 @@ def match_windows(
     full = windows.ends - windows.starts >= windows.lookback - 1
     row = windows.ends
     quiet = full & (target == 0) & (labels.time_to_event[row] > 2 * labels.horizon)
-    quiet &= _since_event(frame, row) >= labels.horizon
+    quiet &= since_event(frame, row) >= labels.horizon
     before = np.flatnonzero(full & (target == 1))
     event = labels.event[row[before]].astype(np.int64)
     pairs, unmatched = [], 0
@@ -105,7 +105,7 @@ def match_windows(
     return Matches(event, before, beside, unmatched)
 
 
-def _since_event(frame: SensorFrame, row: Int64) -> Int64:
+def since_event(frame: SensorFrame, row: Int64) -> Int64:
     """Ticks since the last event of each row's asset; the largest int64 without one."""
     out = np.full(len(row), np.iinfo(np.int64).max)
     events = frame.events

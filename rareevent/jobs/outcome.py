@@ -18,6 +18,7 @@ from rareevent.evaluation.skill import Skill
 from rareevent.evaluation.verdict import Verdict
 from rareevent.jobs.choose import events_of
 from rareevent.jobs.contenders import TITLES
+from rareevent.jobs.importance import importance_content
 from rareevent.jobs.inside import epoch_health, inside_content, inside_metrics
 from rareevent.jobs.judge import Judged
 from rareevent.jobs.learn import Learned
@@ -173,6 +174,7 @@ def run_report(
         config_yaml=dump_pipeline(config, prepared.reasons),
         series=timeline_series(prepared, judged.test[judged.model], judged.scored[judged.model]),
         inside=inside_content(prepared, learned),
+        importance=importance_content(prepared, learned),
         notes=notes,
     )
 
@@ -207,6 +209,8 @@ def save_report(run: TrackedRun, report: RunReport) -> None:
     """The page, what it is drawn from, and its plots as pictures."""
     run.save("report.html", render(report))
     run.save("report.json", json.dumps(report.to_json(), allow_nan=False))
+    if report.importance is not None:
+        run.save("importance.json", json.dumps(report.importance, allow_nan=False, indent=1))
     for name, png in draw_plots(report).items():
         run.save(f"plots/{name}.png", png)
 

@@ -42,6 +42,7 @@ class RunReport:
     config_yaml : the resolved pipeline
     series : per shown asset the scores over time, see `score_series`
     inside : parameters, gradient health and gates, as `jobs.inside.inside_content` gathers them
+    importance : which sensors it relies on, see `jobs.importance.importance_content`
     notes : further remarks for the reader, one sentence each
     """
 
@@ -69,6 +70,7 @@ class RunReport:
     config_yaml: str = ""
     series: Sequence[Json] = ()
     inside: Json | None = None
+    importance: Json | None = None
     notes: Sequence[str] = ()
 
     def to_json(self) -> dict[str, Any]:

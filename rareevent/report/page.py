@@ -16,6 +16,7 @@ from rareevent.errors import OutputError
 from rareevent.report import charts, headline, tables
 from rareevent.report.content import RunReport
 from rareevent.report.glossary import glossary
+from rareevent.report.importance import importance_view
 from rareevent.report.inside import inside_view
 from rareevent.report.quality import quality_view
 from rareevent.report.reading import CHANCE, Judged, Rival, read, rivals
@@ -127,6 +128,7 @@ def _context(report: RunReport) -> dict[str, Any]:
         "glossary": glossary(times, percent(report.confidence)),
         **_drawings(report, model, others, times),
         **_tables(report, model, times),
+        "importance": importance_view(report.importance) if report.importance else None,
         "inside": inside_view(report.inside) if report.inside else None,
         "quality": quality_view(report.quality, times) if report.quality else None,
     }

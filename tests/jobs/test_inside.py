@@ -6,7 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rareevent.jobs import importance
 from rareevent.jobs import inside as module
+from rareevent.jobs.importance import importance_content
 from rareevent.jobs.inside import (
     epoch_health,
     health_findings,
@@ -48,6 +50,34 @@ def test_the_content_is_plain_data_with_every_part(taught):
     assert [len(layer["units"]) for layer in content["gates"]["layers"]] == [6, 4]
     assert content["gates"]["moves"]["events"] >= 10
     assert any(one["moved"] for one in content["gates"]["moves"]["units"])
+
+
+def test_the_sensor_that_announces_events_is_what_the_model_relies_on(taught):
+    found = json.loads(json.dumps(importance_content(*taught), allow_nan=False))
+
+    by_name = {one["name"]: one["pr_auc"] for one in found["sensors"]}
+    assert found["sensors"][0]["name"] == "warm"
+    assert by_name["warm"]["low"] > 0.3
+    assert set(by_name) == {"warm", "noise", "grade"}
+    for other in ("noise", "grade"):
+        assert by_name[other]["low"] <= 0 <= by_name[other]["high"]
+    assert found["events"] >= 10
+
+
+def test_importance_is_asked_of_validation_rows_and_never_of_the_test_part(taught, monkeypatch):
+    prepared, learned = taught
+    looked = []
+    real = importance.find_stretches
+
+    def watch(frame, labels, windows, **asked):
+        looked.append(windows)
+        return real(frame, labels, windows, **asked)
+
+    monkeypatch.setattr(importance, "find_stretches", watch)
+    importance_content(prepared, learned)
+
+    parts = prepared.split.part[np.concatenate([windows.ends for windows in looked])]
+    assert set(parts) == set(range(1, prepared.split.test))
 
 
 def test_gates_are_looked_at_on_the_validation_fold_and_never_on_the_test_part(taught, monkeypatch):

@@ -114,7 +114,8 @@ def test_run_is_finished_and_keeps_its_artifacts(trained):
     assert run.info.status == "FINISHED"
     assert run.data.tags["leak_audit"] == "passed"
     assert run.data.metrics["test/roc_auc"] == pytest.approx(result.metrics["test/roc_auc"])
-    assert {"pipeline.yaml", "report.html", "report.json", "predictions"} <= kept
+    assert {"pipeline.yaml", "report.html", "report.json", "importance.json"} <= kept
+    assert "predictions" in kept
     assert {"plots/pr_curve.png", "plots/threshold.png", "plots/training.png"} <= plots
     assert len(client.get_metric_history(result.run_id, "epoch/train_loss")) >= 3
 

@@ -192,6 +192,38 @@ def toy_audit() -> dict[str, Any]:
     }
 
 
+def toy_importance(sensors: int = 20, name: str = "x") -> dict[str, Any]:
+    """Falling by steps of 0.15 to 0, then a little below; wider than that from the third on."""
+    values = [max(0.3 - 0.15 * place, -0.001 * place) for place in range(sensors)]
+    return {
+        "events": 40,
+        "windows": 480,
+        "unmatched": 2,
+        "matches": 5,
+        "fewest_events": 10,
+        "confidence": 0.95,
+        "base": {
+            "pr_auc": 0.52,
+            "low": 0.41,
+            "high": 0.6,
+            "event_recall": 0.6,
+            "prevalence": 1 / 6,
+        },
+        "sensors": [
+            {
+                "name": f"{name}{place}",
+                "pr_auc": {"value": value, "low": value - 0.1, "high": value + 0.1},
+                "event_recall": {
+                    "value": value / 2,
+                    "low": value / 2 - 0.05,
+                    "high": value / 2 + 0.05,
+                },
+            }
+            for place, value in enumerate(values)
+        ],
+    }
+
+
 def toy_split(frame: SensorFrame) -> dict[str, Any]:
     first, last = int(frame.time.min()), int(frame.time.max())
     span, rows, events = last - first, len(frame), len(frame.events)
@@ -251,6 +283,7 @@ def make_report(
         "split": toy_split(frame),
         "dropped": {"too_late": 62, "censored": 10, "recovery": 0, "purged": 14},
         "channels": "Levels drift (median KS distance 0.41), so the model sees volatility only.",
+        "importance": toy_importance(),
         "config_yaml": CONFIG,
         "series": score_series(
             frame.assets,

@@ -113,8 +113,8 @@ def test_without_skill_the_answer_is_that_and_no_catch():
 def test_sections_come_in_the_order_in_which_they_are_asked(page):
     ids = re.findall(r'<section id="(\w+)"', page)
     assert ids == [
-        "compare", "timeline", "tradeoff", "rows", "events", "data", "audit", "training",
-        "config", "glossary",
+        "compare", "timeline", "tradeoff", "rows", "events", "importance", "data", "audit",
+        "training", "config", "glossary",
     ]  # fmt: skip
 
 

@@ -1,0 +1,95 @@
+"""Which sensors a trained model's foresight rests on, asked on the validation folds.
+
+Each fold is asked of the fit that scored it forward, which had not learned from its rows; the test
+part is not looked at, so who drops a sensor for what stands here has not chosen by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from rareevent.blend.blend import mix
+from rareevent.evaluation.importance import Fold, find_importance
+from rareevent.evaluation.stretches import find_stretches
+from rareevent.ingestion.frame import Float64, Int64
+from rareevent.jobs.choose import choosing_rows
+from rareevent.jobs.learn import LSTM, Learned, PartFit
+from rareevent.jobs.prepare import Prepared
+from rareevent.scoring.attribution import channel_owners
+from rareevent.windowing.temporalize import Windows
+
+# Matched stretches beside each event, and at most so many windows of each stretch.
+_MATCHES, _MOST_WINDOWS = 5, 6
+# Windows scored in all, about, whatever the number of sensors and events; but never fewer events
+# than that, as fewer would say nothing.
+_SCORED, _FEWEST_EVENTS = 200_000, 30
+
+
+def importance_content(prepared: Prepared, learned: Learned) -> dict[str, Any] | None:
+    """What the registered model loses where each sensor's courses are exchanged, as plain data.
+
+    A sensor's channels go together: values, changes, volatility, surprise, its missing flag; and
+    so do a category's levels. None where no validation event has a matched stretch.
+    """
+    owners = [channel_owners(fit.part.encoder) for fit in (learned.final, *learned.folds)]
+    names = tuple(dict.fromkeys(name for known, _ in owners for name in known))
+    most_windows = min(_MOST_WINDOWS, max(prepared.labels.horizon // _interval(prepared), 1))
+    each = len(names) * _MATCHES * (_MATCHES + 1) * most_windows * len(learned.folds)
+    most_events = max(_SCORED // each, -(-_FEWEST_EVENTS // len(learned.folds)))
+    chosen = learned.chosen[learned.model]
+    found = find_importance(
+        [
+            _fold(prepared, learned, fit, _among(names, *mine), most_events, most_windows)
+            for fit, mine in zip(learned.folds, owners[1:], strict=True)
+        ],
+        names,
+        chosen.policy.threshold,
+        confidence=prepared.config.evaluate.confidence,
+    )
+    return None if found is None else {**found.to_json(), "matches": _MATCHES}
+
+
+def _interval(prepared: Prepared) -> int:
+    return prepared.frame.clock.interval
+
+
+def _among(names: tuple[str, ...], known: tuple[str, ...], owner: Int64) -> Int64:
+    """Owners of one encoder as those of all names."""
+    place = np.array([names.index(name) for name in known], np.int64)
+    return place[owner]
+
+
+def _fold(
+    prepared: Prepared,
+    learned: Learned,
+    fit: PartFit,
+    owner: Int64,
+    most_events: int,
+    most_windows: int,
+) -> Fold:
+    windows = fit.part.windows
+    windows = windows.take((fit.part.judged_on & choosing_rows(prepared))[windows.ends])
+    stretches = find_stretches(
+        prepared.frame,
+        prepared.labels,
+        windows,
+        most_events=most_events,
+        most_windows=most_windows,
+        matches=_MATCHES,
+    )
+    return Fold(windows, stretches, owner, _score(learned, fit))
+
+
+def _score(learned: Learned, fit: PartFit) -> Callable[[Windows], Float64]:
+    """The registered model as this fold's fits make it up, calibrated."""
+    weights = learned.weights.get(learned.model, {LSTM: 1.0})
+    calibration = learned.chosen[learned.model].calibration
+
+    def score(windows: Windows) -> Float64:
+        logits = {n: fit.logits(n, windows) for n, weight in weights.items() if weight > 0}
+        return calibration.apply(mix(weights, logits))
+
+    return score

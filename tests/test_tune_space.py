@@ -71,6 +71,9 @@ def test_steps_are_counted_from_the_low_end(given, highest):
         ({"window.lookback": {"low": 1, "high": 9, "step": 0.5}}, ("'step'", "whole")),
         ({"window.lookback": 5}, ("window.lookback", "5")),
         ({"window.lookback": []}, ("window.lookback", "at least 1")),
+        ({"window.lookback": {"low": 2.0, "high": 8.0}}, ("window.lookback", "fractional part")),
+        ({"model.units": [[8, 4], [4, 3], [8, 4]]}, ("model.units", "twice")),
+        ({"model.activation": "tanh"}, ("model.activation", "a valid list", "'tanh'")),
         ({"model.recurrent_activation": ["tanh"]}, ("recurrent_activation", "sigmoid")),
     ],
 )

@@ -14,6 +14,12 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 _SHOULD_BE = "Input should be "
+# pydantic speaks of Python's types, a pipeline file is YAML.
+_IN_YAML = {
+    "valid tuple": "valid list",
+    "Tuple should": "List should",
+    "a valid dictionary": "keys",
+}
 
 
 @dataclass(frozen=True)
@@ -24,7 +30,8 @@ class _Found:
     ----------
     key : path of the key as the pipeline file has it
     of : path of the key whose alternatives this is one of; `key` where there is one only
-    kind, message, received : as pydantic has them
+    kind, received : as pydantic has them
+    message : what is wrong, in words of YAML
     """
 
     key: tuple[str, ...]
@@ -49,7 +56,19 @@ def problems_of(error: ValidationError, data: Any, model: type[BaseModel]) -> li
         # A list is too short for pydantic when one of its items is wrong.
         if one.kind != "too_short" or not any(_is_below(other, one) for other in every):
             by_key.setdefault(one.of, []).append(one)
-    return [line for of, found in by_key.items() for line in _lines(of, found, model)]
+    lines = [line for of, found in by_key.items() for line in _lines(of, found, model)]
+    return list(dict.fromkeys(lines))
+
+
+def words_of(error: ValidationError) -> str:
+    """The first thing that is wrong with a value, without the key."""
+    return _worded(error.errors()[0]["msg"])
+
+
+def _worded(message: str) -> str:
+    for python, yaml in _IN_YAML.items():
+        message = message.replace(python, yaml)
+    return message.removeprefix("Value error, ")
 
 
 def _is_below(other: _Found, one: _Found) -> bool:
@@ -70,7 +89,7 @@ def _found(item: Mapping[str, Any], data: Any) -> _Found:
             shared = tuple(key)
     whole = tuple(key)
     of = whole if shared is None else shared
-    return _Found(whole, of, item["type"], item["msg"], item["input"])
+    return _Found(whole, of, item["type"], _worded(item["msg"]), item["input"])
 
 
 def _below(data: Any, part: Any) -> tuple[bool, Any]:
@@ -110,11 +129,10 @@ def _line(found: _Found, model: type[BaseModel]) -> str:
 
 def _said(found: _Found) -> str:
     path = ".".join(found.key) or "pipeline"
-    message = found.message.removeprefix("Value error, ")
     # A rule about several keys is given them all; what it received it says itself.
     whole = found.kind == "value_error" and isinstance(found.received, dict)
-    received = "" if whole or "received" in message else f"; received {found.received!r}"
-    return f"{path!r}: {message}{received}"
+    received = "" if whole or "received" in found.message else f"; received {found.received!r}"
+    return f"{path!r}: {found.message}{received}"
 
 
 def _nearest(key: tuple[str, ...], model: type[BaseModel]) -> str | None:

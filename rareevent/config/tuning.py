@@ -13,6 +13,8 @@ A key is tried over a list of values, or over a range::
 from __future__ import annotations
 
 import difflib
+import json
+import math
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, get_type_hints
 
@@ -26,6 +28,7 @@ from pydantic import (
 )
 
 from rareevent.config.durations import Seed
+from rareevent.config.problems import words_of
 from rareevent.config.stage import Stage
 
 # What the model is and how it learns. All else says what is asked or how it is judged, and would
@@ -79,9 +82,13 @@ class Range(Stage):
         return round(self.low + steps * self.step, 12)
 
     @property
-    def ends(self) -> tuple[int | float, ...]:
-        """The values that must be allowed for all between them to be."""
-        return (self.low, int(self.highest) if self.whole else self.highest)
+    def probes(self) -> tuple[int | float, ...]:
+        """The values that must be allowed for all others to be: the ends, and one between."""
+        if self.whole:
+            return (self.low, int(self.highest))
+        # One that is hardly ever whole, as most between 2.0 and 8.0 are not.
+        between = self.low + (self.step or (self.high - self.low) / math.pi)
+        return (self.low, between, self.highest)
 
 
 def _kind(values: Any) -> str:
@@ -143,12 +150,18 @@ def check_space(
             raise ValueError(f"'tune.space': {key!r} cannot be tuned: {_REFUSED[key]}")
         if key not in known:
             raise ValueError(f"'tune.space': {_unknown(key, known)}")
-        for value in values.ends if isinstance(values, Range) else values:
+        for value in values.probes if isinstance(values, Range) else _each_once(key, values):
             try:
                 try_value(key, value)
             except ValidationError as error:
-                said = error.errors()[0]["msg"].removeprefix("Value error, ")
+                said = words_of(error)
                 raise ValueError(f"'tune.space.{key}': {value!r} does not fit: {said}") from None
+
+
+def _each_once(key: str, choices: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len({json.dumps(choice) for choice in choices}) < len(choices):
+        raise ValueError(f"'tune.space.{key}': names a value twice; received {list(choices)}")
+    return choices
 
 
 def tunable_keys(stages: type[BaseModel]) -> tuple[str, ...]:

@@ -159,7 +159,7 @@ def from_parts(plain: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Bu
             policy=AlarmPolicy.from_json(plain["alarm"]),
             profile=plain["profile"],
             provenance=plain["provenance"],
-            blend=_blend_from(arrays, len(encoder.channels), config.window.lookback),
+            blend=_blend_from(plain, arrays, len(encoder.channels), config.window.lookback),
             past=_past_from(
                 plain, arrays, description_width(len(encoder.channels), config.window.lookback)
             ),
@@ -172,9 +172,14 @@ def from_parts(plain: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Bu
         raise ModelError(f"a part is not what it should be: {error}") from None
 
 
-def _blend_from(arrays: Mapping[str, np.ndarray], channels: int, lookback: int) -> Blend | None:
+def _blend_from(
+    plain: Mapping[str, Any], arrays: Mapping[str, np.ndarray], channels: int, lookback: int
+) -> Blend | None:
     """The blend, or None: format 1 had none, and a model may be the LSTM alone."""
     mine = _below("blend", arrays)
+    if plain.get("blend") and not mine:
+        # Its calibration and threshold would be taken for those of the LSTM alone.
+        raise ModelError("it is a blend, and its members are missing")
     return Blend.from_arrays(mine, channels, lookback) if mine else None
 
 

@@ -58,7 +58,8 @@ def timeline_png(model: Judged, series: Sequence[Json], times: Times) -> bytes |
     )
     axes.set_ylim(0.2 - len(plan.lanes), 1)
     axes.grid(visible=False)
-    axes.legend(frameon=False, fontsize=8, ncols=6, loc="lower left", bbox_to_anchor=(0, 1.0))
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False, fontsize=8, ncols=6, loc="lower left", bbox_to_anchor=(0, 1.0))
     note = left_out(plan, model)
     if note:
         axes.set_xlabel(note, fontsize=8)

@@ -83,7 +83,8 @@ def event_feed(bundle: Bundle, path: str | Path) -> EventLog:
     with source_files(str(path), "--events") as files:
         names = read_names(files[0], plain)
     time = next((name for name in (stage.time, "time") if name in names), None)
-    missing = [f"a time column ({stage.time!r} or 'time')"] if time is None else []
+    either = " or ".join(map(repr, dict.fromkeys((stage.time, "time"))))
+    missing = [f"a time column ({either})"] if time is None else []
     if stage.asset is not None and stage.asset not in names:
         missing.append(f"the asset column {stage.asset!r}")
     if missing or time is None:

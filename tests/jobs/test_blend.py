@@ -6,8 +6,10 @@ import shutil
 import numpy as np
 import pytest
 
+from rareevent.bundle import load_bundle
+from rareevent.bundle.contents import from_parts, to_parts
 from rareevent.config import BlendWeights, validate_pipeline
-from rareevent.errors import ConfigError
+from rareevent.errors import ConfigError, ModelError
 from rareevent.evaluation.compare import Comparison, Difference
 from rareevent.jobs.contenders import TITLES, WITHOUT_LSTM, model_names, say_verdict
 from rareevent.jobs.learn import learn
@@ -18,6 +20,7 @@ from rareevent.jobs.score import score
 from rareevent.jobs.train import run_name, train
 from rareevent.tracking.artifacts import run_artifacts
 from rareevent.tracking.home import connect
+from rareevent.tracking.resolve import resolve_model
 from tests.lines import line_pipeline, line_settings, write_line
 
 MEMBERS = {"lstm", "logistic", "boosting"}
@@ -93,6 +96,18 @@ def test_scorer_gives_the_blend_that_was_judged(trained, tmp_path):
     np.testing.assert_allclose(
         found["probability"].to_numpy()[later], stored.scored.probability, atol=1e-5
     )
+
+
+def test_a_blend_whose_members_are_gone_is_refused_and_not_scored_by_the_lstm_alone(trained):
+    _, result, folder = trained
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        plain, arrays = to_parts(load_bundle(resolve_model(result.model_uri).folder))
+    left = {name: array for name, array in arrays.items() if not name.startswith("blend/")}
+
+    assert from_parts(plain, arrays).blend is not None
+    with pytest.raises(ModelError, match="it is a blend, and its members are missing"):
+        from_parts(plain, left)
 
 
 def test_verdict_speaks_of_the_blend_and_of_what_the_lstm_adds(trained):

@@ -44,6 +44,13 @@ def test_same_run_gives_the_same_bytes(small):
     assert timeline_png(model, small.series, times) == timeline_png(model, small.series, times)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_timeline_without_event_alarm_or_threshold_is_drawn_without_a_word(small):
+    policy = {**small.model["policy"], "threshold": None}
+    quiet = read({**small.model, "events": [], "alarms": [], "policy": policy})
+    assert timeline_png(quiet, small.series, Times("datetime")) is not None
+
+
 def test_more_lanes_make_a_taller_timeline(small, sample):
     fleet = sample(assets=12, events=12, rows=300)
     times = Times("datetime")

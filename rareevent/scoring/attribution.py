@@ -27,7 +27,7 @@ from rareevent.scoring.credits import (
 from rareevent.scoring.tree_credits import LeafPaths, leaf_paths
 from rareevent.windowing.scale import median_scores
 
-# Elements of windows that are credited at once; gradients at 16 places of the way to each are held.
+# Elements of windows that are credited at once; gradients at 8 places of the way to each are held.
 _ELEMENTS = 1 << 18
 
 

@@ -29,7 +29,7 @@ from rareevent.windowing.temporalize import Windows
 
 # Quadrature nodes on each piece of the way. An activation with a kink has no use for more on the
 # whole way: the piece with the kink in it is halved, up to so many times.
-_NODES, _HALVINGS = 16, 8
+_NODES, _HALVINGS = 8, 8
 # How close the sum has to come, as a share of what there is to explain, and the share of that
 # which one piece may take: errors of pieces have either sign.
 _CLOSE, _OF_PIECE = 0.005, 0.125

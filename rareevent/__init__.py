@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     from rareevent.jobs.tune import tune as tune
     from rareevent.scoring.job import ScoreOptions as ScoreOptions
     from rareevent.scoring.pyfunc import score_table as score_table
+    from rareevent.scoring.stream import RowScore as RowScore
+    from rareevent.scoring.stream import StreamScorer as StreamScorer
+    from rareevent.scoring.stream import load_stream as load_stream
     from rareevent.tracking.home import Home as Home
     from rareevent.tracking.home import find_home as find_home
     from rareevent.tracking.resolve import resolve_model as resolve_model
@@ -69,6 +72,7 @@ _HOMES = {
     "tracking.resolve": ("resolve_model",),
     "bundle": ("Bundle", "load_bundle"),
     "scoring.pyfunc": ("score_table",),
+    "scoring.stream": ("StreamScorer", "load_stream", "RowScore"),
     "tracking.home": ("Home", "find_home"),
     "errors": (
         "RareEventError",

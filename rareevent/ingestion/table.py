@@ -95,8 +95,8 @@ def read_frame(table: DataFrame, roles: Roles, stage: Ingest) -> RawTable:
 def _column(series: Series) -> pa.Array:
     try:
         array = pa.Array.from_pandas(series)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
-        # Numbers and words side by side, as objects.
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+        # Numbers and words side by side, as objects, or whole numbers too large for 64 bits.
         known = series.notna()
         array = pa.array([str(v) if k else None for v, k in zip(series, known, strict=True)])
     return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array

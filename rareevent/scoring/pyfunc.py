@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,10 @@ from rareevent.scoring.inputs import check_columns
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+# MLflow sets it where answers become JSON: in its scoring server and in `mlflow models predict`.
+_SERVING = "_MLFLOW_IS_IN_SERVING_ENVIRONMENT"
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,8 @@ class ScoringModel:
             integer age), `probability` (float64) and `alarm` (bool), with the input's index. A row
             that cannot be scored (excluded, or too little history) has probability NaN and no
             alarm; of several rows with one asset and time, all have the probability and the first
-            has the alarm.
+            has the alarm. Where MLflow turns the answer into JSON, which has no NaN, such a
+            probability is null.
 
         Raises
         ------
@@ -58,9 +64,24 @@ class ScoringModel:
         from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
         try:
-            return score_table(self.bundle, model_input)
+            scored = score_table(self.bundle, model_input)
+            return _without_nan(scored) if os.environ.get(_SERVING) == "true" else scored
         except RareEventError as error:
             raise MlflowException(str(error), error_code=INVALID_PARAMETER_VALUE) from error
+
+    def get_raw_model(self) -> ScoringModel:
+        """What `mlflow.pyfunc.load_model(…).get_raw_model()` gives: `predict` without the wrapper.
+
+        MLflow looks at every value once to hold a table against the signature, which takes longer
+        than scoring it; what cannot be read is refused here either way.
+        """
+        return self
+
+
+def _without_nan(scored: pd.DataFrame) -> pd.DataFrame:
+    """The same, with None for a probability that is not there."""
+    known = scored["probability"].notna()
+    return scored.assign(probability=scored["probability"].astype(object).where(known, None))
 
 
 def _load_pyfunc(path: str) -> ScoringModel:

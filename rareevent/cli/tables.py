@@ -111,6 +111,7 @@ def runs_table(records: Sequence[RunRecord]) -> Table:
     table = Table(title="runs", title_justify="left", title_style="bold")
     for name in ("run", "name", "status", "model", "caught", "false/event", "PR-AUC", "ROC-AUC"):
         table.add_column(name, no_wrap=name != "name")
+    several = len({record.experiment for record in records}) > 1
     for record in records:
         m = record.metrics
         events = m.get("test/events")
@@ -120,7 +121,7 @@ def runs_table(records: Sequence[RunRecord]) -> Table:
             caught = f"{recall * events:.0f} of {events:.0f}"
         table.add_row(
             record.run_id[:8],
-            record.name,
+            f"{record.experiment}: {record.name}" if several else record.name,
             record.status,
             ", ".join(record.models),
             caught,

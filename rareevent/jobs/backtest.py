@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,9 @@ from rareevent.jobs.fold import OUTCOME, FoldPlan, FoldTask, fold_is_done, run_f
 from rareevent.jobs.outcome import save_report
 from rareevent.jobs.pool import Pooled, pool_folds
 from rareevent.jobs.predictions import ALARMS, EVENTS, PREDICTIONS
-from rareevent.jobs.prepare import prepare
+from rareevent.jobs.prepare import Prepared, prepare
 from rareevent.jobs.progress import Progress, Quiet
+from rareevent.jobs.run_page import describe, log_data
 from rareevent.jobs.train import absolute
 from rareevent.jobs.workers import in_processes
 from rareevent.report.page import write_report
@@ -102,20 +104,22 @@ def backtest(
     started = time.perf_counter()
     folder = Path(output)
     prepared = prepare(config)
+    name = _name(config, plan)
     with output_folder(folder):
         tasks = _tasks(absolute(config), plan, folder, prepared.frame.data_sha256())
         reused = sum(fold_is_done(task) for task in tasks)
-        with training_run(config.name, _name(config, plan), home=home) as run:
+        with training_run(config.name, name, home=home) as run:
             run.params({**config.dump(), "backtest": vars(plan)})
             run.save("pipeline.yaml", dump_pipeline(absolute(config)))
+            log_data(run, prepared, "backtest")
             _run_missing(tasks, workers or os.cpu_count() or 1, progress)
             outcomes = [json.loads((t.folder / OUTCOME).read_text()) for t in tasks]
             pooled = pool_folds(prepared, [t.folder for t in tasks], outcomes)
             result = _result(run, folder, outcomes, pooled, started, reused)
             _write(folder, tasks, result)
-            _track(run, config, outcomes, result, folder, home)
-            name = _name(config, plan)
-            report = backtest_report(prepared, pooled, outcomes, run.run_id, name)
+            _track(run, prepared, outcomes, result, folder, home)
+            title = f"{config.name}, {name}"
+            report = backtest_report(prepared, pooled, outcomes, run.run_id, title)
             save_report(run, report)
             write_report(report, folder / REPORT)
     return result
@@ -200,7 +204,7 @@ def _write(folder: Path, tasks: Sequence[FoldTask], result: BacktestResult) -> N
 
 def _track(
     run: TrackedRun,
-    config: PipelineConfig,
+    prepared: Prepared,
     outcomes: Sequence[Mapping[str, Any]],
     result: BacktestResult,
     folder: Path,
@@ -212,21 +216,34 @@ def _track(
         if name != result.model:
             run.metrics(figures["metrics"], prefix=f"test_{name}")
     run.metrics({"test/skill_p_value": result.skill["p_value"]})
-    said = {"verdict": result.verdict, "verdict_sentence": result.verdict_sentence}
-    run.tags({**said, "kind": "backtest"})
-    run.describe(result.verdict_sentence)
+    run.tags({"kind": "backtest"})
+    figures = {name: found["metrics"] for name, found in result.pooled.items()}
+    said = result.verdict, result.verdict_sentence
+    describe(run, *said, figures, result.model, prepared.frame.clock.kind)
     for name in (PREDICTIONS, EVENTS, ALARMS):
         run.save_file(folder / name, "predictions")
     run.save_file(folder / SUMMARY)
     for outcome in outcomes:
-        name = f"{config.name}, fold {outcome['fold']}"
-        with training_run(config.name, name, home=home or find_home(), parent=run.run_id) as child:
-            child.metrics(outcome["metrics"][result.model], prefix="test")
-            child.metrics({"test/skill_p_value": outcome["skill"]["p_value"]})
-            said = {name: outcome[name] for name in ("verdict", "verdict_sentence")}
-            child.tags({**said, "kind": "backtest fold"})
-            child.save("outcome.json", json.dumps(outcome, allow_nan=False))
+        _track_fold(run, prepared, outcome, home)
+
+
+def _track_fold(
+    run: TrackedRun, prepared: Prepared, outcome: Mapping[str, Any], home: Home | None
+) -> None:
+    config, test, fold = prepared.config, outcome["split"]["test"], outcome["fold"]
+    name = f"fold {fold}, test from {test['from']}"
+    home, marks = home or find_home(), {"kind": "backtest fold"}
+    with training_run(config.name, name, home=home, parent=run.run_id, tags=marks) as child:
+        child.params({**config.dump(), "fold": fold, "test": {k: test[k] for k in ("from", "to")}})
+        log_data(child, prepared, "backtest")
+        child.metrics(outcome["metrics"][outcome["model"]], prefix="test")
+        child.metrics({"test/skill_p_value": outcome["skill"]["p_value"]})
+        figures = {**outcome["metrics"], "random": outcome["random"]}
+        said = outcome["verdict"], outcome["verdict_sentence"]
+        describe(child, *said, figures, outcome["model"], prepared.frame.clock.kind)
+        child.save("outcome.json", json.dumps(outcome, allow_nan=False))
 
 
 def _name(config: PipelineConfig, plan: FoldPlan) -> str:
-    return f"{config.name}, backtest of {plan.folds} {plan.window} folds"
+    when = datetime.now().strftime("%d %b %H:%M")
+    return f"backtest, {plan.folds} {plan.window} folds, horizon {config.label.horizon}, {when}"

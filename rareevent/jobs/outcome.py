@@ -15,7 +15,6 @@ from rareevent.config import dump_pipeline
 from rareevent.evaluation.evaluate import Evaluation
 from rareevent.evaluation.scored import Scored
 from rareevent.evaluation.skill import Skill
-from rareevent.evaluation.verdict import Verdict
 from rareevent.jobs.choose import events_of
 from rareevent.jobs.contenders import TITLES
 from rareevent.jobs.importance import importance_content
@@ -31,6 +30,7 @@ from rareevent.jobs.predictions import (
     prediction_table,
 )
 from rareevent.jobs.prepare import Prepared, dropped_rows
+from rareevent.jobs.run_page import describe
 from rareevent.report.content import RunReport, score_series
 from rareevent.report.lanes import MOST_LANES, by_trouble
 from rareevent.report.page import render
@@ -101,12 +101,14 @@ def member_figures(learned: Learned, judged: Judged) -> dict[str, dict[str, Any]
 
 
 def describe_outcome(
-    run: TrackedRun, metrics: Mapping[str, float | None], verdict: Verdict
+    run: TrackedRun, metrics: Mapping[str, float | None], judged: Judged, kind: str
 ) -> None:
-    """Write figures and verdict on the run's page."""
+    """Write figures and verdict on the run's page; `kind` is the clock's."""
     run.metrics(metrics)
-    run.tags({"verdict": verdict.outcome, "verdict_sentence": verdict.sentence})
-    run.describe(verdict.sentence)
+    figures = {name: evaluation.metrics for name, evaluation in judged.test.items()}
+    figures["random"] = dict(judged.random)
+    verdict = judged.verdict
+    describe(run, verdict.outcome, verdict.sentence, figures, judged.model, kind)
 
 
 def split_summary(prepared: Prepared, learned: Learned) -> dict[str, Any]:

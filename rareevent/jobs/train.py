@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 
 from rareevent.bundle import Bundle
@@ -31,6 +30,7 @@ from rareevent.jobs.prepare import Prepared, dropped_rows, fill_auto, prepare, r
 from rareevent.jobs.progress import Progress, Quiet
 from rareevent.jobs.proven import kept_figures
 from rareevent.jobs.register import crown, log_model, make_bundle, why_uncrowned
+from rareevent.jobs.run_page import leaky, log_data, run_name
 from rareevent.jobs.skill import skill_of
 from rareevent.tracking.home import Home
 from rareevent.tracking.models import LoggedBundle
@@ -105,7 +105,8 @@ def train(
     warnings = first_warnings(prepared)
     for text in (*warnings, *prepared.reasons.values()):
         progress.log(text)
-    with training_run(config.name, run_name(config), home=home, tags=_tags(config)) as run:
+    name = run_name(config)
+    with training_run(config.name, name, home=home, tags=_tags(config)) as run:
         describe_inputs(run, prepared)
         learned = learn(prepared, progress)
         for step, of_epoch in epoch_metrics(learned):
@@ -127,11 +128,10 @@ def train(
             *health_notes(learned),
             *uncrowned,
         )
-        report = run_report(
-            prepared, learned, judged, skill, audit, notes, run.run_id, run_name(config)
-        )
+        title = f"{config.name}, {name}"
+        report = run_report(prepared, learned, judged, skill, audit, notes, run.run_id, title)
         metrics = final_metrics(prepared, learned, judged, skill)
-        describe_outcome(run, metrics, judged.verdict)
+        describe_outcome(run, metrics, judged, prepared.frame.clock.kind)
         save_artifacts(run, prepared, learned, judged, report)
         logged = log_model(run, prepared, learned, bundle)
         figures = kept_figures(judged.test[judged.model].metrics)
@@ -196,19 +196,6 @@ def _result(
     )
 
 
-def run_name(config: PipelineConfig) -> str:
-    """What a person recognises a run by."""
-    units = "-".join(str(u) for u in config.model.units)
-    model = f"LSTM {units}" if config.model.blend == "off" else f"blend with LSTM {units}"
-    when = datetime.now().strftime("%d %b %H:%M")
-    return f"{config.name}, {model}, horizon {config.label.horizon}, {when}"
-
-
-def leaky(config: PipelineConfig) -> bool:
-    """Whether the pipeline asks for the random split of published numbers."""
-    return config.split.strategy == "random_leaky"
-
-
 def audit_learning(prepared: Prepared, learned: Learned) -> tuple[Audit, tuple[str, ...]]:
     """The leak audit of everything that was learned, and what to look at besides.
 
@@ -238,16 +225,16 @@ def audit_learning(prepared: Prepared, learned: Learned) -> tuple[Audit, tuple[s
 
 
 def _tags(config: PipelineConfig) -> dict[str, Any]:
-    return {"leaky": "true" if leaky(config) else None, "pipeline": config.name}
+    marks = {"pipeline": config.name, "kind": "training"}
+    return {**marks, "kind": "leaky training", "leaky": "true"} if leaky(config) else marks
 
 
 def describe_inputs(run: TrackedRun, prepared: Prepared) -> None:
     """Write on a run what it learns from and by which settings."""
-    config, frame = prepared.config, prepared.frame
+    config = prepared.config
     run.params(config.dump())
     run.save("pipeline.yaml", dump_pipeline(absolute(config), prepared.reasons))
-    profile = {"rows": len(frame), "assets": len(frame.assets), "events": len(frame.events)}
-    run.dataset(config.name, config.ingest.source, frame.data_sha256(), "training", profile)
+    log_data(run, prepared, "training")
 
 
 def absolute(config: PipelineConfig) -> PipelineConfig:

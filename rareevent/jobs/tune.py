@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from rareevent.evaluation.objectives import require_objective
 from rareevent.jobs.choose import choosing_events
 from rareevent.jobs.prepare import Prepared
 from rareevent.jobs.progress import Progress, Quiet
+from rareevent.jobs.run_page import log_data
 from rareevent.jobs.study import (
     finished,
     judged,
@@ -37,13 +39,14 @@ from rareevent.jobs.workers import in_processes
 from rareevent.scoring.folder import output_folder
 from rareevent.tracking.home import Home, find_home, tracking_errors
 from rareevent.tracking.runs import training_run
-from rareevent.tracking.tracked import TrackedRun
+from rareevent.tracking.tracked import TrackedRun, cut
 
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
 
 _STUDY_TAG, _TRIAL_TAG = "study", "trial"
+_NAME_CHARS = 120
 # How many rows back a window or one of its channels reads.
 _READS_BACK = (
     "window.lookback",
@@ -94,6 +97,7 @@ def tune(
     with output_folder(place), training_run(config.name, _run_name(config), home=home) as run:
         run.params({**config.dump(), "trials": trials})
         run.tags({"kind": "tune", _STUDY_TAG: name})
+        log_data(run, prepared, "tuning", " before the test part")
         study = open_study(place, name)
         study.set_user_attr("metric", config.tune.metric)
         left = settle_leftovers(study)
@@ -163,7 +167,8 @@ def _beside(home: Home) -> Path:
 
 
 def _run_name(config: PipelineConfig) -> str:
-    return f"{config.name}, tuning by validation {TITLES[config.tune.metric]}"
+    when = datetime.now().strftime("%d %b %H:%M")
+    return f"tuning by {TITLES[config.tune.metric]}, {when}"
 
 
 def _run_missing(
@@ -213,7 +218,8 @@ def _logged(run: TrackedRun, study: str) -> set[str]:
 def _track_trial(run: TrackedRun, task: TrialTask, trial: FrozenTrial) -> None:
     """A run of its own, nested under the tuning's."""
     config, found = task.config, record(trial, task.config.tune.over())
-    name = f"{config.name}, trial {trial.number}"
+    tried = ", ".join(f"{key.rpartition('.')[2]} {value}" for key, value in found["values"].items())
+    name = cut(f"trial {trial.number}: {tried or 'as it is'}", _NAME_CHARS)
     marks = {"kind": "tune trial", "state": found["state"], "error": found["error"]}
     marks |= {_STUDY_TAG: task.study, _TRIAL_TAG: trial.number}
     with training_run(config.name, name, home=run.home, parent=run.run_id, tags=marks) as child:

@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from rareevent.errors import TrackingError
 from rareevent.ingestion.sql import shown_url
+from rareevent.tracking.views import dress
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -95,7 +96,7 @@ def connect(home: Home | None = None) -> MlflowClient:
 
 
 def experiment_id(client: MlflowClient, home: Home, name: str) -> str:
-    """The id of the experiment of that name, created where it does not exist.
+    """The id of the experiment of that name, created where it does not exist, with its view.
 
     Raises
     ------
@@ -106,12 +107,14 @@ def experiment_id(client: MlflowClient, home: Home, name: str) -> str:
         found = client.get_experiment_by_name(name)
         if found is None:
             location = home.artifacts.as_uri() if home.artifacts else None
-            return client.create_experiment(name, artifact_location=location)
+            found = client.get_experiment(client.create_experiment(name, location))
     if found.lifecycle_stage == "deleted":
         raise TrackingError(
             f"the experiment {name!r} at {home.uri} was deleted; restore it with"
             f" `mlflow experiments restore -x {found.experiment_id}` or use another name"
         )
+    with tracking_errors(f"cannot describe the experiment {name!r} at {home.uri}"):
+        dress(client, found)
     return found.experiment_id
 
 

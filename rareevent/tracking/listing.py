@@ -11,6 +11,7 @@ from rareevent.errors import TrackingError
 from rareevent.tracking.home import Home, connect, find_home, tracking_errors
 from rareevent.tracking.models import all_pages, registered
 from rareevent.tracking.resolve import run_of_model
+from rareevent.tracking.views import SCORING_SUFFIX
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -32,8 +33,6 @@ HEADLINE = (
 )
 _SHOWN_TAGS = ("verdict", "verdict_sentence", "leaky", "leak_audit", "git_commit", "error")
 _ID_LENGTH = 32
-# Experiments of scoring jobs, which have no test figures to compare.
-SCORING_SUFFIX = "/scoring"
 _MOST_SEARCHED = 1000
 _PARENT_TAG = "mlflow.parentRunId"
 

@@ -14,9 +14,9 @@ from rareevent.scoring.drift import ColumnDrift
 from rareevent.scoring.drift_report import NOT_JUDGED, DriftReport
 from rareevent.scoring.summary import ScoreSummary
 from rareevent.tracking.home import Home, connect, find_home, tracking_errors
-from rareevent.tracking.listing import SCORING_SUFFIX
 from rareevent.tracking.models import all_pages
 from rareevent.tracking.tracked import TrackedRun
+from rareevent.tracking.views import SCORING_SUFFIX
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

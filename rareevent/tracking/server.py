@@ -9,10 +9,30 @@ import subprocess
 import sys
 
 from rareevent.errors import TrackingError
-from rareevent.tracking.home import connect, find_home
+from rareevent.tracking.home import connect, find_home, tracking_errors
 from rareevent.tracking.orphans import stop_signals_raise
+from rareevent.tracking.views import has_view, page
 
 _SECONDS_TO_END = 20
+
+
+_MOST_PAGES = 10
+
+
+def pages(host: str, port: int) -> list[str]:
+    """Addresses that open each experiment's runs, the best or latest first; the newest ones.
+
+    Raises
+    ------
+    TrackingError
+        When the tracking home cannot be opened.
+    """
+    home = find_home()
+    client = connect(home)
+    with tracking_errors(f"cannot list the experiments at {home.uri}"):
+        found = client.search_experiments(order_by=["last_update_time DESC"])
+    ours = [experiment for experiment in found if has_view(experiment)]
+    return [f"{e.name}: {page(f'http://{host}:{port}', e)}" for e in ours[:_MOST_PAGES]]
 
 
 def serve(host: str, port: int) -> None:
@@ -26,7 +46,8 @@ def serve(host: str, port: int) -> None:
     home = find_home()
     connect(home)  # makes the database of a fresh home, so that the UI opens on an empty table
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", home.uri]
-    command += ["--host", host, "--port", str(port)]
+    # One worker serves a desk, and starts on a busy machine, where four are killed as unresponsive.
+    command += ["--host", host, "--port", str(port), "--workers", "1"]
     if home.artifacts:
         command += ["--default-artifact-root", home.artifacts.as_uri()]
     code = _run_with_children(command)

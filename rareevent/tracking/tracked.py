@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 _MAX_PARAM_CHARS = 6000
 _MAX_TAG_CHARS = 5000
 _MAX_KEY_CHARS = 250
-_MAX_DIGEST_CHARS = 36
+# As many characters of a digest as a column of the UI shows; the run's tag has all of them.
+_DIGEST_CHARS = 12
+DIGEST_TAG = "data_sha256"
+_MAX_COLUMNS = 1000
 _PARAMS_PER_BATCH = 100
 _METRICS_PER_BATCH = 1000
 
@@ -104,31 +107,41 @@ class TrackedRun:
             self.client.log_artifact(self.run_id, str(path), folder or None)
 
     def dataset(
-        self, name: str, source: str, digest: str, context: str, profile: Mapping[str, Any]
+        self,
+        name: str,
+        source: str,
+        digest: str,
+        context: str,
+        profile: Mapping[str, Any],
+        columns: Mapping[str, str],
     ) -> None:
-        """Record which data the run used, by name, place and digest; nothing is copied.
+        """Record which data the run used, by name, place, digest and columns; nothing is copied.
 
         Parameters
         ----------
         name : as the MLflow page lists it
         source : path or address the data was read from
-        digest : digest of its bytes; MLflow keeps the first 36 characters
+        digest : digest of its bytes; its first 12 characters name the data in tables, the tag
+            `data_sha256` has all of it
         context : what it was used for, such as "training"
         profile : plain figures, such as rows and events
+        columns : name -> type, as MLflow names types ("double", "string", "datetime", "long")
         """
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
         where = json.dumps({"uri": source})
         data = Dataset(
             name=name,
-            digest=digest[:_MAX_DIGEST_CHARS],
+            digest=digest[:_DIGEST_CHARS],
             source_type="local",
             source=where,
+            schema=_columns_text(columns),
             profile=json.dumps(profile, allow_nan=False),
         )
         tag = InputTag("mlflow.data.context", context)
         with self._errors("the dataset"):
             self.client.log_inputs(self.run_id, [DatasetInput(data, [tag])])
+        self.tags({DIGEST_TAG: digest})
 
     def _errors(self, what: str) -> AbstractContextManager[None]:
         return tracking_errors(f"cannot log {what} of run {self.run_id} at {self.home.uri}")
@@ -150,6 +163,13 @@ def flatten(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, An
         else:
             pairs.append((path, value))
     return pairs
+
+
+def _columns_text(columns: Mapping[str, str]) -> str:
+    """Columns as MLflow writes those of a dataset, at most as many as anyone will look through."""
+    listed = list(columns.items())[:_MAX_COLUMNS]
+    specs = [{"name": cut(n, _MAX_KEY_CHARS), "type": k, "required": True} for n, k in listed]
+    return json.dumps({"mlflow_colspec": specs}, ensure_ascii=False)
 
 
 def _text(value: Any) -> str:

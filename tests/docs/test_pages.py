@@ -55,6 +55,9 @@ NOT_RUN = {
         "∂c_t / ∂c_{t−k}  ≈  f_t ∘ f_{t−1} ∘ … ∘ f_{t−k+1}",
         "row ── projection (8) ── LSTM (16) ── LSTM (8) ── head ──┐",
     ],
+    "docs/desk.md": [  # printed by a server that goes on; tests/tracking/test_desk.py opens it
+        "line: http://127.0.0.1:5000/#/experiments/1/runs?viewStateShareKey=best-first"
+    ],
     "docs/explain.md": [
         "pytest -m slow -s tests/jobs/test_evidence_truth.py"
     ],  # a slow test itself

@@ -16,8 +16,9 @@ from rareevent.jobs.learn import learn
 from rareevent.jobs.predictions import read_predictions
 from rareevent.jobs.prepare import fill_auto, prepare
 from rareevent.jobs.progress import Quiet
+from rareevent.jobs.run_page import run_name
 from rareevent.jobs.score import score
-from rareevent.jobs.train import run_name, train
+from rareevent.jobs.train import train
 from rareevent.tracking.artifacts import run_artifacts
 from rareevent.tracking.home import connect
 from rareevent.tracking.resolve import resolve_model
@@ -161,8 +162,8 @@ def test_the_first_model_is_what_is_registered(blend, names):
 
 
 def test_a_runs_name_says_what_it_registers():
-    assert run_name(blended("line.csv")).startswith("line, blend with LSTM 6-4, horizon 5min, ")
-    assert run_name(blended("line.csv", "off")).startswith("line, LSTM 6-4, horizon 5min, ")
+    assert run_name(blended("line.csv")).startswith("blend with LSTM 6-4, horizon 5min, ")
+    assert run_name(blended("line.csv", "off")).startswith("LSTM 6-4, horizon 5min, ")
 
 
 @pytest.mark.parametrize("blend", ["most", {"lstm": 0}, {"lstm": -1}, {"spoon": 1}, True, {}])

@@ -99,9 +99,16 @@ def test_many_and_long_parameters_are_cut_to_what_mlflow_takes(client):
 
 def test_the_dataset_is_known_by_name_place_and_digest(client):
     with training_run("e", "r") as run:
-        run.dataset("break.csv", "data/raw/break.csv", "ab" * 32, "training", {"rows": 12})
-    (given,) = client.get_run(run.run_id).inputs.dataset_inputs
-    assert (given.dataset.name, given.dataset.digest) == ("break.csv", "ab" * 18)
+        columns = {"time": "datetime", "s1": "double"}
+        run.dataset("break.csv", "data/raw/break.csv", "ab" * 32, "training", {"rows": 12}, columns)
+    stored = client.get_run(run.run_id)
+    (given,) = stored.inputs.dataset_inputs
+    assert (given.dataset.name, given.dataset.digest) == ("break.csv", "ab" * 6)
+    assert stored.data.tags["data_sha256"] == "ab" * 32
+    assert [(c["name"], c["type"]) for c in json.loads(given.dataset.schema)["mlflow_colspec"]] == [
+        ("time", "datetime"),
+        ("s1", "double"),
+    ]
     assert json.loads(given.dataset.source) == {"uri": "data/raw/break.csv"}
     assert json.loads(given.dataset.profile) == {"rows": 12}
     assert [(t.key, t.value) for t in given.tags] == [("mlflow.data.context", "training")]

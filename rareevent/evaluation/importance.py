@@ -6,8 +6,8 @@ of its own. Here the unit is the event. Its windows, a *stretch*, are set beside
 of the same asset that no event is near. One sensor's channels are then exchanged as whole courses
 within each such set, in a circle: every stretch gets, once, the course of every other one, and all
 other sensors stay as they are. What the model loses by it rests on that sensor. (Permutation
-importance: Breiman, "Random Forests", 2001, section 10; exchanged within strata, so that asset and
-season stay the same: Strobl et al., "Conditional variable importance for random forests", 2008.)
+importance: Breiman, "Random Forests", 2001, section 10; exchanged within strata, so that the
+asset stays the same: Strobl et al., "Conditional variable importance for random forests", 2008.)
 No draw is involved.
 """
 

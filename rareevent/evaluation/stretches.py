@@ -11,6 +11,9 @@ from rareevent.ingestion.frame import Bool, Int64, SensorFrame
 from rareevent.windowing.curve_shift import Labels
 from rareevent.windowing.temporalize import Windows
 
+# Multiples of it, modulo 1, are spread over the circle however many there are.
+_GOLDEN = (5**0.5 - 1) / 2
+
 
 @dataclass(frozen=True)
 class Stretches:
@@ -82,8 +85,9 @@ def find_stretches(
 
     A matched stretch ends on consecutive rows of one segment of the same asset, more than two
     horizons before the next event and at least one after the last. Of an asset's stretches that do
-    not overlap, those nearest in time to the event are taken. Windows that repeat a segment's first
-    row stand on either side, as they do in scoring.
+    not overlap, some are taken that are evenly spaced, others for every event: the nearest in time
+    would share with the event whatever changes slowly, and hide what the model makes of that.
+    Windows that repeat a segment's first row stand on either side, as they do in scoring.
 
     Parameters
     ----------
@@ -104,7 +108,7 @@ def find_stretches(
     sets, unmatched = [], 0
     for one in chosen.tolist():
         mine = before[event[before] == known[one]]
-        found = runs.nearest(mine, int(frame.events.time[known[one]]), matches)
+        found = runs.some(mine, one, matches)
         unmatched += not found
         if found:
             keep = np.unique(np.linspace(len(mine) - 1, 0, min(most_windows, len(mine))).round())
@@ -139,16 +143,20 @@ class _Runs:
         self._asset = frame.asset[ends[self._first]]
         self._cut: dict[tuple[int, int], Int64] = {}
 
-    def nearest(self, mine: Int64, time: int, most: int) -> list[Int64]:
-        """The stretches of as many windows nearest to a time, on the asset of some windows."""
+    def some(self, mine: Int64, number: int, most: int) -> list[Int64]:
+        """Stretches of as many windows on the asset of some, evenly spaced.
+
+        Where there are more than asked for, another number begins elsewhere.
+        """
         length = len(mine)
         asset = int(self._frame.asset[self._windows.ends[mine[0]]])
         if (asset, length) not in self._cut:
             self._cut[asset, length] = self._stretches(asset, length)
         last = self._cut[asset, length]
-        ends = self._frame.time[self._windows.ends[self._quiet[last]]]
-        order = np.argsort(np.abs(ends - time), kind="stable")[:most]
-        return [self._quiet[one - length + 1 : one + 1] for one in np.sort(last[order])]
+        if len(last) > most:
+            begin = number * _GOLDEN % 1
+            last = last[((np.arange(most) + begin) * len(last) / most).astype(np.int64)]
+        return [self._quiet[one - length + 1 : one + 1] for one in np.sort(last)]
 
     def _stretches(self, asset: int, length: int) -> Int64:
         """Where stretches of so many windows end among the quiet ones, cut from each run's end."""
@@ -157,4 +165,4 @@ class _Runs:
             self._first[run] + self._size[run] - 1 - np.arange(self._size[run] // length) * length
             for run in mine.tolist()
         ]
-        return np.concatenate([np.zeros(0, np.int64), *ends])
+        return np.sort(np.concatenate([np.zeros(0, np.int64), *ends]))

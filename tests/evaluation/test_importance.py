@@ -56,15 +56,24 @@ def importance(weights, names=("told", "twin", "noise"), owner=(0, 1, 2), **more
     return find_importance([fold], names, threshold=0.4)
 
 
-def test_sets_hold_an_events_windows_and_the_nearest_quiet_ones_of_its_asset():
+def test_sets_hold_an_events_windows_and_quiet_ones_of_its_asset_from_all_over_its_time():
     frame, labels, windows = scene(events=(30, 70))
 
     found = stretches_of(frame, labels, windows)
+    few = stretches_of(frame, labels, windows.take(windows.ends < 39), matches=10)
 
     ends = windows.ends[found.window]
     # Quiet: more than 6 ticks before the next event, at least 3 after the last.
-    assert ends[found.event == 0].tolist() == [27, 28, 29, 21, 22, 23, 34, 35, 36]
-    assert ends[found.event == 1].tolist() == [67, 68, 69, 61, 62, 63, 75, 76, 77]
+    assert windows.ends[few.window].tolist() == [27, 28, 29, *range(24), *range(33, 39)]
+    for number, before in ((0, [27, 28, 29]), (1, [67, 68, 69])):
+        mine = ends[found.event == number].reshape(3, 3)
+        assert mine[0].tolist() == before
+        assert (np.diff(mine, axis=1) == 1).all()
+        for low, _, high in mine[1:].tolist():
+            assert not {*range(24, 33), *range(64, 73)} & {low, high}
+        # One in each half of the time.
+        assert mine[1, 0] < 120 < mine[2, 0]
+    assert set(ends[found.event == 0]) != set(ends[found.event == 1])
     assert found.positive.tolist() == [True] * 3 + [False] * 6 + [True] * 3 + [False] * 6
     assert (found.events, found.turns, found.unmatched) == (2, 2, 0)
 

@@ -114,7 +114,7 @@ def _run(block: Block, folder: Path) -> str:
         env={**kept, **paths},
         capture_output=True,
         text=True,
-        timeout=500,
+        timeout=1500,
         check=False,
     )
     said = f"{block.place}\n{block.code}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from mlflow import MlflowClient
+    from mlflow.entities import Experiment
 
 DATABASE = Path("mlruns") / "mlflow.db"
 _SQLITE = "sqlite:///"
@@ -106,8 +107,7 @@ def experiment_id(client: MlflowClient, home: Home, name: str) -> str:
     with tracking_errors(f"cannot open the experiment {name!r} at {home.uri}"):
         found = client.get_experiment_by_name(name)
         if found is None:
-            location = home.artifacts.as_uri() if home.artifacts else None
-            found = client.get_experiment(client.create_experiment(name, location))
+            found = _create_experiment(client, home, name)
     if found.lifecycle_stage == "deleted":
         raise TrackingError(
             f"the experiment {name!r} at {home.uri} was deleted; restore it with"
@@ -116,6 +116,20 @@ def experiment_id(client: MlflowClient, home: Home, name: str) -> str:
     with tracking_errors(f"cannot describe the experiment {name!r} at {home.uri}"):
         dress(client, found)
     return found.experiment_id
+
+
+def _create_experiment(client: MlflowClient, home: Home, name: str) -> Experiment:
+    """The experiment, made here or by another process at the same instant."""
+    from mlflow.exceptions import MlflowException
+
+    location = home.artifacts.as_uri() if home.artifacts else None
+    try:
+        return client.get_experiment(client.create_experiment(name, location))
+    except MlflowException:
+        made_meanwhile = client.get_experiment_by_name(name)
+        if made_meanwhile is None:
+            raise
+        return made_meanwhile
 
 
 def wake_mlflow(module: str = "mlflow") -> ModuleType:

@@ -106,7 +106,22 @@ def dress(client: MlflowClient, experiment: Experiment) -> None:
     # Last, so that one that was stopped half way is dressed again.
     tags[f"{_VIEW_TAG}{view.key}"] = _envelope(view, experiment.creation_time or 0)
     for name, text in tags.items():
-        client.set_experiment_tag(experiment.experiment_id, name, text)
+        _set_tag(client, experiment.experiment_id, name, text)
+
+
+def _set_tag(client: MlflowClient, experiment_id: str, name: str, text: str) -> None:
+    """Set a tag, or find that another process set it at the same instant.
+
+    MLflow looks whether a tag is there and then inserts it, so that of two processes which both
+    found it missing one is refused by the database.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.set_experiment_tag(experiment_id, name, text)
+    except MlflowException:
+        if name not in client.get_experiment(experiment_id).tags:
+            raise
 
 
 def has_view(experiment: Experiment) -> bool:

@@ -29,5 +29,5 @@ def test_only_the_contract_and_the_sample_are_kept_in_git():
 
 def test_the_row_in_the_contract_is_in_the_sample():
     contract = (DATA / "README.md").read_text(encoding="utf-8")
-    shown = contract.split("```")[1].strip().splitlines()
+    shown = contract.split("```text\n")[1].split("```")[0].strip().splitlines()
     assert (DATA / "sample.csv").read_text(encoding="utf-8").splitlines()[:2] == shown

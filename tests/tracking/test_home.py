@@ -1,6 +1,8 @@
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -119,3 +121,15 @@ def test_a_database_that_fails_is_told_in_one_line_without_a_traceback(tmp_path)
     )
     assert done.stderr == ""
     assert "cannot log metrics" in done.stdout
+
+
+def test_an_experiment_that_several_open_at_the_same_instant_is_one(client, home):
+    together = threading.Barrier(6)
+
+    def open_one(name):
+        together.wait()
+        return experiment_id(client, home, name)
+
+    with ThreadPoolExecutor(6) as pool:
+        for name in ("a", "b", "c", "d"):
+            assert len(set(pool.map(open_one, [name] * 6))) == 1

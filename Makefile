@@ -39,8 +39,10 @@ setup-score:  ## make .venv-score: all that scoring needs, without TensorFlow
 demo: setup  ## simulate a fleet, train, evaluate, register and score it
 	@$(BIN)/rareevent demo
 
+# A file's tests stay in one process, which shares what they are prepared with. The long ones, some
+# of which measure time, run one after the other.
 test: lint  ## lint, then the fast tests; test-lstm, test-ingestion …: those of one floor
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow" --numprocesses auto --dist loadfile
 
 # make test-ingestion, test-lstm …: one floor, its doctests too.
 STAGES := $(notdir $(patsubst %/,%,$(dir $(wildcard rareevent/*/__init__.py))))

@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,9 +26,19 @@ def programs() -> Path:
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[str]:
-    """The SQLAlchemy URL of a fresh, empty database."""
-    binaries, data = programs(), folder / "data"
+def server() -> Iterator[str]:
+    """The SQLAlchemy URL of a fresh, empty database.
+
+    Its folder is not one of pytest's: those are closed to other users by every pytest that starts,
+    and the server's user has to pass.
+    """
+    binaries = programs()
+    with tempfile.TemporaryDirectory(prefix="rareevent-postgresql-") as folder:
+        yield from _serve(binaries, Path(folder))
+
+
+def _serve(binaries: Path, folder: Path) -> Iterator[str]:
+    data = folder / "data"
     data.mkdir()
     as_user: list[str] = []
     if os.getuid() == 0:
@@ -35,9 +46,6 @@ def server(folder: Path) -> Iterator[str]:
         as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
         for place in (folder, data):
             shutil.chown(place, "postgres", "postgres")
-        for parent in folder.parents:
-            if parent.stat().st_uid == os.getuid() and not parent.stat().st_mode & 0o001:
-                parent.chmod(parent.stat().st_mode | 0o011)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -139,8 +139,8 @@ def test_a_relative_sqlite_file_is_found_from_any_folder():
     assert absolute_source("sqlite:///a.db#t") == f"sqlite:///{os.getcwd()}/a.db#t"
 
 
-def test_postgresql_reads_as_the_file_does(from_file, tmp_path_factory):
-    with server(tmp_path_factory.mktemp("server")) as url:
+def test_postgresql_reads_as_the_file_does(from_file):
+    with server() as url:
         engine = connect(url, "input")
         readings().to_sql("readings", engine, index=False)
         logged = events().assign(time=lambda t: pd.to_datetime(t["time"]).dt.tz_localize("UTC"))

@@ -172,7 +172,7 @@ def test_a_table_made_without_evidence_gets_its_columns(
     if kind == "sqlite":
         found = told(f"sqlite:///{tmp_path / 'plant.db'}")
     else:
-        with server(tmp_path) as url:
+        with server() as url:
             found = told(url)
     expected = alarms_of(whole).drop(columns="model")
     new, known = found["time"] >= HALF, expected["time"] >= HALF

@@ -304,10 +304,10 @@ def test_killed_between_its_statements_a_job_leaves_what_one_left_alone_leaves(
     assert_as_files(plant, by_files(bundle, rows, tmp_path / "files"))
 
 
-def test_postgresql_reads_writes_goes_on_and_survives_kills(bundle, tmp_path, tmp_path_factory):
+def test_postgresql_reads_writes_goes_on_and_survives_kills(bundle, tmp_path):
     rows = fleet_rows(9)
     zoned = rows.assign(when=rows["when"].dt.tz_localize("UTC"))
-    with server(tmp_path_factory.mktemp("server")) as url:
+    with server() as url:
         put(url, zoned[rows["when"] < HALF])
         kill_and_finish(bundle, url, tmp_path, [3, 9])
         put(url, zoned[rows["when"] >= HALF])
@@ -327,9 +327,9 @@ def test_postgresql_reads_writes_goes_on_and_survives_kills(bundle, tmp_path, tm
     assert again.not_scored == {"already_scored": len(rows)}
 
 
-def test_a_job_whose_connection_is_lost_ends_and_the_next_one_goes_on(bundle, tmp_path_factory):
-    rows, folder = fleet_rows(9), tmp_path_factory.mktemp("server")
-    with server(folder) as url:
+def test_a_job_whose_connection_is_lost_ends_and_the_next_one_goes_on(bundle, tmp_path):
+    rows = fleet_rows(9)
+    with server() as url:
         put(url, rows)
         engine = connect(url, "input")
         kill = (
@@ -345,7 +345,7 @@ def test_a_job_whose_connection_is_lost_ends_and_the_next_one_goes_on(bundle, tm
             score_to_tables(bundle, f"{url}#readings", f"{url}#scores", watch=lose)
         assert get(url).empty
         score_to_tables(bundle, f"{url}#readings", f"{url}#scores")
-        assert_as_files(url, by_files(bundle, rows, folder / "files"))
+        assert_as_files(url, by_files(bundle, rows, tmp_path / "files"))
         engine.dispose()
 
 

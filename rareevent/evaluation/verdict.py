@@ -14,9 +14,9 @@ Outcome = Literal["no_skill", "better", "worse", "cannot_be_told_apart"]
 HEADLINES = ("event_recall", "pr_auc")
 _TITLES = {"event_recall": "event recall", "pr_auc": "PR-AUC"}
 _PHRASES: dict[Word, str] = {
-    "better": "better in",
-    "worse": "worse in",
-    "cannot be told apart": "not to be told apart in",
+    "better": "is better than",
+    "worse": "is worse than",
+    "cannot be told apart": "cannot be told apart from",
 }
 
 
@@ -109,20 +109,29 @@ def _sentence(
     groups: dict[tuple[Word, ...], list[str]] = {}
     for name, by_metric in words.items():
         groups.setdefault(tuple(by_metric.values()), []).append(name)
-    parts = [_claim(found, _join(names)) for found, names in groups.items()]
+    parts = [_claim(found, names) for found, names in groups.items()]
     return f"With {events} event{'s' * (events != 1)}, {model} {_join(parts)}."
 
 
-def _claim(words: tuple[Word, ...], names: str) -> str:
-    """What holds against these models, for the words of the headline metrics."""
-    if set(words) == {"cannot be told apart"}:
-        return f"cannot be told apart from {names}"
+def _claim(words: tuple[Word, ...], names: list[str]) -> str:
+    """What holds against these models, for the words of the headline metrics.
+
+    Examples
+    --------
+    >>> _claim(("cannot be told apart", "better"), ["boosting"])
+    'is better than boosting in PR-AUC but cannot be told apart from it in event recall'
+    """
     if len(set(words)) == 1:
-        return f"is {words[0]} than {names}"
-    parts = [
-        f"{_PHRASES[word]} {_TITLES[metric]}" for metric, word in zip(HEADLINES, words, strict=True)
-    ]
-    return f"is {_join(parts)} against {names}"
+        return f"{_PHRASES[words[0]]} {_join(names)}"
+    titles: dict[Word, list[str]] = {word: [] for word in _PHRASES}
+    for metric, word in zip(HEADLINES, words, strict=True):
+        titles[word].append(_TITLES[metric])
+    said = [word for word, found in titles.items() if found]
+    whom = [_join(names), *["it" if len(names) == 1 else "them"] * (len(said) - 1)]
+    return " but ".join(
+        f"{_PHRASES[word]} {one} in {_join(titles[word])}"
+        for word, one in zip(said, whom, strict=True)
+    )
 
 
 def _detail(model: str, name: str, comparison: Comparison) -> str:

@@ -153,8 +153,13 @@ WORSE = difference(-0.2, "worse", (-0.3, -0.1))
         ),
         (
             {"boosting": comparison(SAME, BETTER)},
-            "With 62 events, the LSTM is not to be told apart in event recall and better in PR-AUC"
-            " against boosting.",
+            "With 62 events, the LSTM is better than boosting in PR-AUC but cannot be told apart"
+            " from it in event recall.",
+        ),
+        (
+            {"boosting": comparison(BETTER, WORSE), "logistic": comparison(BETTER, WORSE)},
+            "With 62 events, the LSTM is better than boosting and logistic in event recall but is"
+            " worse than them in PR-AUC.",
         ),
         ({}, "The LSTM was compared with nothing."),
     ],

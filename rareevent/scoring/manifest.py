@@ -24,8 +24,8 @@ from rareevent.scoring.monitor import slots_by_file, write_counts
 from rareevent.scoring.output import (
     Format,
     Part,
-    clear_staged,
     enter,
+    publishing,
     retire,
     settle,
     stage,
@@ -79,7 +79,7 @@ def commit_taking(job: Job, store: Store, file: InputFile, taking: Taking) -> No
     """
     bundle, rows = job.reader.bundle, taking.scored()
     name = part_name(file.sha256, bundle)
-    try:
+    with publishing(store, job.folder):
         parts = stage_rows(job.folder, bundle, job.model, rows, name, job.format)
         parts += stage_rejected(job, new_rejections(job, store, file, taking.rejections), name)
         sync_staged(job.folder)
@@ -92,10 +92,6 @@ def commit_taking(job: Job, store: Store, file: InputFile, taking: Taking) -> No
             write_heeded(connection, known_by(job.reader, lasts_of(taking.states)))
             write_counts(connection, slots_by_file(bundle, taking.counts.slots, number))
             connection.execute("DELETE FROM waiting WHERE path = ?", (file.name,))
-    except Exception:
-        clear_staged(store, job.folder)
-        raise
-    settle(store, job.folder)
 
 
 def part_name(sha256: str, bundle: Bundle) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,6 +154,25 @@ def settle(store: Store, folder: Path) -> None:
     if retired:
         with store.transaction() as connection:
             connection.execute("DELETE FROM outputs WHERE step = ?", (RETIRE,))
+
+
+@contextlib.contextmanager
+def publishing(store: Store, folder: Path) -> Iterator[None]:
+    """Publish what is staged and entered in the manifest inside; all of it, or nothing.
+
+    An error takes back what was staged. A kill leaves it to the next job's `settle`.
+
+    Raises
+    ------
+    OutputError
+        When the disk refuses.
+    """
+    try:
+        yield
+    except Exception:
+        clear_staged(store, folder)
+        raise
+    settle(store, folder)
 
 
 def clear_staged(store: Store, folder: Path) -> None:

@@ -27,11 +27,10 @@ from rareevent.scoring.output import (
     RETIRE,
     Format,
     Part,
-    clear_staged,
     enter,
+    publishing,
     read_part,
     retire,
-    settle,
     stage,
     sync_staged,
 )
@@ -142,7 +141,7 @@ def _rescore_group(
     rows = _to_be_written(taking.scored(), group)
     # Other than what is left of an earlier rescoring's part, which gets this number as its suffix.
     name = part_name(f"rescored{number}", job.reader.bundle)
-    try:
+    with publishing(store, job.folder):
         parts, gone = _without_outdated(job, store, group, number)
         parts += stage_rows(job.folder, job.reader.bundle, job.model, rows, name, job.format)
         parts += stage_rejected(job, _outdated_batches(taking.rejections, group), name)
@@ -152,10 +151,6 @@ def _rescore_group(
             enter(connection, parts, 0)
             _write_past(connection, taking, group)
             write_about(connection, {"rescorings": str(number)})
-    except Exception:
-        clear_staged(store, job.folder)
-        raise
-    settle(store, job.folder)
     return len(rows)
 
 

@@ -24,7 +24,7 @@ from rareevent.scoring.job import ScoreOptions, Step, begin, hold_output, open_j
 from rareevent.scoring.late_events import known_by, write_heeded
 from rareevent.scoring.manifest import Job, enter_input, new_rejections, part_name, stage_rejected
 from rareevent.scoring.monitor import read_counts, slots_by_file, write_counts
-from rareevent.scoring.output import Part, clear_staged, enter, settle, sync_staged
+from rareevent.scoring.output import Part, clear_staged, enter, publishing, sync_staged
 from rareevent.scoring.plan import Plan
 from rareevent.scoring.rescore import rescore_late
 from rareevent.scoring.spark_messages import (
@@ -273,7 +273,7 @@ def _commit(job: Job, store: Store, plan: Plan, outcome: _Outcome, totals: Total
     """Enter all files with what follows from them: all of it, or nothing."""
     bundle, parts = job.reader.bundle, list(outcome.parts)
     taken = [(file, done.tally()) for file, done in zip(plan.files, outcome.files, strict=True)]
-    try:
+    with publishing(store, job.folder):
         for file, done in zip(plan.files, outcome.files, strict=True):
             rejections = new_rejections(job, store, file, done.rejections)
             parts += stage_rejected(job, rejections, part_name(file.sha256, bundle))
@@ -288,9 +288,5 @@ def _commit(job: Job, store: Store, plan: Plan, outcome: _Outcome, totals: Total
             write_seen(connection, outcome.seen)
             write_late(connection, outcome.late)
             write_heeded(connection, known_by(job.reader, lasts_of(outcome.states)))
-    except Exception:
-        clear_staged(store, job.folder)
-        raise
-    settle(store, job.folder)
     for file, tally in taken:
         totals.add(file, tally)

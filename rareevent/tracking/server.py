@@ -14,9 +14,9 @@ from rareevent.tracking.orphans import stop_signals_raise
 from rareevent.tracking.views import has_view, page
 
 _SECONDS_TO_END = 20
-
-
 _MOST_PAGES = 10
+# MLflow's server keeps a dozen processes for jobs such as judging language models: none of ours.
+_WITHOUT_JOBS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
 
 def pages(host: str, port: int) -> list[str]:
@@ -57,7 +57,7 @@ def serve(host: str, port: int) -> None:
 
 def _run_with_children(command: list[str]) -> int:
     """Run a server in a process group of its own, and leave none of its workers behind."""
-    server = subprocess.Popen(command, start_new_session=True)
+    server = subprocess.Popen(command, start_new_session=True, env=_WITHOUT_JOBS | os.environ)
     with stop_signals_raise():
         try:
             return server.wait()

@@ -204,3 +204,13 @@ def test_past_windows_that_do_not_fit_are_refused(tmp_path, damage, said):
 
     with pytest.raises(ModelError, match=said):
         load_bundle(tmp_path / "b")
+
+
+def test_an_event_after_the_time_asked_about_is_not_told():
+    bundle = tiny_bundle()
+    past_ones = replace(bundle, past=drawn(bundle, [100], [90 * MINUTE]))
+
+    early, late = (ask(past_ones, at=at).windows[0] for at in (150, 190))
+
+    assert early.ahead is None
+    assert late.ahead == 90 * MINUTE

@@ -160,7 +160,7 @@ def study_name(config: PipelineConfig, prepared: Prepared) -> str:
 def _beside(home: Home) -> Path:
     if home.artifacts is None:
         raise ConfigError(
-            f"the runs are tracked at {home.uri}, where no file can lie beside them; say with"
+            f"the runs are tracked at {home.shown}, where no file can lie beside them; say with"
             " --study DIR where the study should lie"
         )
     return home.artifacts.parent / "tune"

@@ -95,11 +95,22 @@ def find_similar(
             tick=int(past.time[one]),
             distance=by_place[one],
             is_before_event=bool(is_before[one]),
-            ahead=int(past.time_to_event[one]) if past.time_to_event[one] >= 0 else None,
+            ahead=_known_wait(bundle, past, int(one), tick),
         )
         for one in chosen
     )
     return Similar(windows, len(known), float(np.median(distance)), "")
+
+
+def _known_wait(bundle: Bundle, past: PastWindows, one: int, tick: int) -> int | None:
+    """Ticks from a past window to its next event; None where none is known by the time asked about.
+
+    Where time is an age, the windows are other assets' and all that came of them is known.
+    """
+    wait = int(past.time_to_event[one])
+    if wait < 0 or (bundle.clock.kind == "datetime" and past.time[one] + wait > tick):
+        return None
+    return wait
 
 
 def _weights(owner: Int64, credit: Float64) -> Float64:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import numbers
@@ -149,7 +150,8 @@ class StreamScorer:
         code = np.zeros(1, np.int32)
         time = read_moments(_column(row[roles.time]), code, stage, self.bundle.clock, where)
         if time.problem or not time.read[0]:
-            raise DataError(time.problem or f"{where}: its time {row[roles.time]!r} cannot be read")
+            why = time.doubts.get(0, "cannot be read")
+            raise DataError(time.problem or f"{where}: its time {row[roles.time]!r} {why}")
         return CleanRows(time.ticks, code, (asset,), cells)
 
     def _name(self, column: str, value: Any) -> str:
@@ -163,11 +165,14 @@ class StreamScorer:
     def _cell(self, name: str, value: Any) -> Cells:
         """A sensor's reading; numbers, by far the most, take the short way."""
         if value is None or isinstance(value, numbers.Real):
-            return Cells(np.array([math.nan if value is None else value], np.float64), None, ())
+            with contextlib.suppress(OverflowError):  # too large to be a number: read as a text
+                number = math.nan if value is None else float(value)
+                return Cells(np.array([number]), None, ())
         return self._cells(name, value)
 
     def _cells(self, name: str, value: Any) -> Cells:
-        reader = CellReader(name, self._reader.stage.missing_values)
+        stage = self._reader.stage
+        reader = CellReader(name, stage.missing_values, stage.decimal)
         reader.append(_column(value).chunk(0))
         return reader.cells()
 

@@ -22,7 +22,7 @@ def run_artifacts(run_id: str, path: str, home: Home | None = None) -> Iterator[
     """
     home = home or find_home()
     client = connect(home)
-    with tracking_errors(f"cannot read run {run_id!r} at {home.uri}"):
+    with tracking_errors(f"cannot read run {run_id!r} at {home.shown}"):
         folder = path.rpartition("/")[0]
         kept = {item.path for item in client.list_artifacts(run_id, folder or None)}
     if path not in kept:
@@ -31,6 +31,6 @@ def run_artifacts(run_id: str, path: str, home: Home | None = None) -> Iterator[
             " `rareevent train`"
         )
     with tempfile.TemporaryDirectory(prefix="rareevent-") as target:
-        with tracking_errors(f"cannot fetch {path!r} of run {run_id!r} from {home.uri}"):
+        with tracking_errors(f"cannot fetch {path!r} of run {run_id!r} from {home.shown}"):
             local = client.download_artifacts(run_id, path, target)
         yield Path(local)

@@ -46,6 +46,11 @@ class Home:
     uri: str
     artifacts: Path | None
 
+    @property
+    def shown(self) -> str:
+        """The address as messages may show it: without a password."""
+        return shown_url(self.uri)
+
 
 def find_home(folder: Path | None = None) -> Home:
     """The tracking home: `MLFLOW_TRACKING_URI` if set, else `mlruns/mlflow.db` under `folder`.
@@ -104,16 +109,16 @@ def experiment_id(client: MlflowClient, home: Home, name: str) -> str:
     TrackingError
         When an experiment of that name was deleted, or cannot be created.
     """
-    with tracking_errors(f"cannot open the experiment {name!r} at {home.uri}"):
+    with tracking_errors(f"cannot open the experiment {name!r} at {home.shown}"):
         found = client.get_experiment_by_name(name)
         if found is None:
             found = _create_experiment(client, home, name)
     if found.lifecycle_stage == "deleted":
         raise TrackingError(
-            f"the experiment {name!r} at {home.uri} was deleted; restore it with"
+            f"the experiment {name!r} at {home.shown} was deleted; restore it with"
             f" `mlflow experiments restore -x {found.experiment_id}` or use another name"
         )
-    with tracking_errors(f"cannot describe the experiment {name!r} at {home.uri}"):
+    with tracking_errors(f"cannot describe the experiment {name!r} at {home.shown}"):
         dress(client, found)
     return found.experiment_id
 

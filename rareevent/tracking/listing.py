@@ -89,7 +89,7 @@ def list_runs(
     """
     home = home or find_home()
     client = connect(home)
-    with tracking_errors(f"cannot list the runs at {home.uri}"):
+    with tracking_errors(f"cannot list the runs at {home.shown}"):
         names = {e.experiment_id: e.name for e in all_pages(client.search_experiments, None)}
         chosen = [key for key, name in names.items() if _is_wanted(name, experiment)]
         if not chosen:
@@ -133,7 +133,7 @@ def get_record(run_id: str, home: Home | None = None) -> RunRecord:
     """
     home = home or find_home()
     client = connect(home)
-    with tracking_errors(f"cannot read run {run_id!r} at {home.uri}"):
+    with tracking_errors(f"cannot read run {run_id!r} at {home.shown}"):
         run = client.get_run(run_id)
         names = {run.info.experiment_id: client.get_experiment(run.info.experiment_id).name}
         return _record(run, names, _models_by_run(client), tuple(run.data.metrics))
@@ -147,7 +147,7 @@ def _is_wanted(name: str, experiment: str | None) -> bool:
 
 def _unknown(experiment: str | None, home: Home, names: dict[str, str]) -> TrackingError:
     known = ", ".join(sorted(names.values())) or "none"
-    return TrackingError(f"no experiment {experiment!r} at {home.uri}; there is: {known}")
+    return TrackingError(f"no experiment {experiment!r} at {home.shown}; there is: {known}")
 
 
 def _models_by_run(client: MlflowClient) -> dict[str, list[str]]:

@@ -73,7 +73,7 @@ def log_bundle(
     """
     pyfunc = wake_mlflow("mlflow.pyfunc")
     model = wake_mlflow("mlflow.models").Model
-    with tracking_errors(f"cannot log the model of run {run.run_id} at {run.home.uri}"):
+    with tracking_errors(f"cannot log the model of run {run.run_id} at {run.home.shown}"):
         # MLflow files a model under the active experiment, whatever the run's own is.
         wake_mlflow().set_experiment(experiment_id=run.experiment_id)
         logged = model.log(
@@ -182,7 +182,7 @@ def quoted(text: str) -> str:
 
 def _register(run: TrackedRun, model_id: str, name: str, tags: Mapping[str, str]) -> int:
     client = run.client
-    with tracking_errors(f"cannot register the model as {name!r} at {run.home.uri}"):
+    with tracking_errors(f"cannot register the model as {name!r} at {run.home.shown}"):
         if name not in registered(client):
             client.create_registered_model(name)
         made = client.create_model_version(

@@ -72,11 +72,11 @@ def resolve_model(model: str, home: Home | None = None) -> ResolvedModel:
     if _MODEL_ID.match(reference):
         return _local(_logged_location(client, home, reference), model, None, None)
     name, version = _registered_version(client, home, reference)
-    with tracking_errors(f"cannot read version {version} of {name!r} at {home.uri}"):
+    with tracking_errors(f"cannot read version {version} of {name!r} at {home.shown}"):
         source = client.get_model_version(name, str(version)).source
     if source is None:
         raise ModelError(
-            f"version {version} of {name!r} at {home.uri} does not say where its files are;"
+            f"version {version} of {name!r} at {home.shown} does not say where its files are;"
             " register it again"
         )
     if _MODEL_ID.match(source.removeprefix("models:/")):
@@ -101,10 +101,10 @@ def run_of_model(model: str, home: Home | None = None) -> str:
     home = home or find_home()
     client = connect(home)
     name, version = _registered_version(client, home, model.removeprefix("models:/").strip("/"))
-    with tracking_errors(f"cannot read version {version} of {name!r} at {home.uri}"):
+    with tracking_errors(f"cannot read version {version} of {name!r} at {home.shown}"):
         run_id = client.get_model_version(name, str(version)).run_id
     if not run_id:
-        raise ModelError(f"version {version} of {name!r} at {home.uri} was made by no run")
+        raise ModelError(f"version {version} of {name!r} at {home.shown} was made by no run")
     return run_id
 
 
@@ -116,7 +116,7 @@ def _registered_version(client: MlflowClient, home: Home, reference: str) -> tup
         name, which = reference, ""
     known = versions(client, name)
     if not known:
-        raise ModelError(f"no model {name!r} is registered at {home.uri}; {_catalogue(client)}")
+        raise ModelError(f"no model {name!r} is registered at {home.shown}; {_catalogue(client)}")
     if mark == "@" and which in (named := aliases(client, name)):
         return name, named[which]
     if mark == "/" and which == "latest":
@@ -149,16 +149,18 @@ def _catalogue(client: MlflowClient) -> str:
 
 def _model_of_run(client: MlflowClient, home: Home, uri: str) -> str:
     run_id = uri.removeprefix("runs:/").split("/")[0]
-    with tracking_errors(f"cannot find run {run_id!r} at {home.uri}"):
+    with tracking_errors(f"cannot find run {run_id!r} at {home.shown}"):
         run = client.get_run(run_id)
     made = run.outputs.model_outputs if run.outputs else []
     if not made:
-        raise ModelError(f"run {run_id} at {home.uri} has no model; it ended as {run.info.status}")
+        raise ModelError(
+            f"run {run_id} at {home.shown} has no model; it ended as {run.info.status}"
+        )
     return made[-1].model_id
 
 
 def _logged_location(client: MlflowClient, home: Home, model_id: str) -> str:
-    with tracking_errors(f"cannot find the model {model_id} at {home.uri}"):
+    with tracking_errors(f"cannot find the model {model_id} at {home.shown}"):
         return client.get_logged_model(model_id).artifact_location
 
 

@@ -55,14 +55,14 @@ def training_run(
         except BaseException as error:
             _end_broken(run, error)
             raise
-        with tracking_errors(f"cannot end run {run.run_id} at {run.home.uri}"):
+        with tracking_errors(f"cannot end run {run.run_id} at {run.home.shown}"):
             run.client.set_terminated(run.run_id, "FINISHED")
 
 
 def _start(experiment: str, name: str, home: Home, parent: str | None) -> TrackedRun:
     client = connect(home)
     key = experiment_id(client, home, experiment)
-    with tracking_errors(f"cannot start a run in {experiment!r} at {home.uri}"):
+    with tracking_errors(f"cannot start a run in {experiment!r} at {home.shown}"):
         close_orphans(client, key)
         created = client.create_run(key, run_name=name, tags=_first_tags(parent))
     return TrackedRun(client, home, key, created.info.run_id)

@@ -135,7 +135,7 @@ def read_jobs(name: str, home: Home | None = None, limit: int = 1000) -> list[Jo
     """
     home = home or find_home()
     client = connect(home)
-    with tracking_errors(f"cannot read the scoring jobs at {home.uri}"):
+    with tracking_errors(f"cannot read the scoring jobs at {home.shown}"):
         found = client.get_experiment_by_name(scoring_experiment(name))
         if found is None:
             names = [e.name for e in all_pages(client.search_experiments, None)]
@@ -143,7 +143,7 @@ def read_jobs(name: str, home: Home | None = None, limit: int = 1000) -> list[Jo
                 n.removesuffix(SCORING_SUFFIX) for n in names if n.endswith(SCORING_SUFFIX)
             )
             raise TrackingError(
-                f"no scoring job of {name!r} is tracked at {home.uri}; there are jobs of:"
+                f"no scoring job of {name!r} is tracked at {home.shown}; there are jobs of:"
                 f" {', '.join(known) or 'no model'}; `rareevent score` with models:/NAME tracks one"
             )
         runs = client.search_runs(

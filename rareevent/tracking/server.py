@@ -29,7 +29,7 @@ def pages(host: str, port: int) -> list[str]:
     """
     home = find_home()
     client = connect(home)
-    with tracking_errors(f"cannot list the experiments at {home.uri}"):
+    with tracking_errors(f"cannot list the experiments at {home.shown}"):
         found = client.search_experiments(order_by=["last_update_time DESC"])
     ours = [experiment for experiment in found if has_view(experiment)]
     return [f"{e.name}: {page(f'http://{host}:{port}', e)}" for e in ours[:_MOST_PAGES]]
@@ -45,19 +45,22 @@ def serve(host: str, port: int) -> None:
     """
     home = find_home()
     connect(home)  # makes the database of a fresh home, so that the UI opens on an empty table
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", home.uri]
+    command = [sys.executable, "-m", "mlflow", "server"]
     # One worker serves a desk, and starts on a busy machine, where four are killed as unresponsive.
     command += ["--host", host, "--port", str(port), "--workers", "1"]
     if home.artifacts:
         command += ["--default-artifact-root", home.artifacts.as_uri()]
-    code = _run_with_children(command)
+    # An address may hold a password, and what stands on a command line everybody can read.
+    code = _run_with_children(command, {"MLFLOW_BACKEND_STORE_URI": home.uri})
     if code not in (0, -signal.SIGINT, -signal.SIGTERM, 130):
         raise TrackingError(f"the MLflow UI ended with code {code}; is port {port} taken?")
 
 
-def _run_with_children(command: list[str]) -> int:
+def _run_with_children(command: list[str], settings: dict[str, str]) -> int:
     """Run a server in a process group of its own, and leave none of its workers behind."""
-    server = subprocess.Popen(command, start_new_session=True, env=_WITHOUT_JOBS | os.environ)
+    server = subprocess.Popen(
+        command, start_new_session=True, env=_WITHOUT_JOBS | os.environ | settings
+    )
     with stop_signals_raise():
         try:
             return server.wait()

@@ -144,7 +144,7 @@ class TrackedRun:
         self.tags({DIGEST_TAG: digest})
 
     def _errors(self, what: str) -> AbstractContextManager[None]:
-        return tracking_errors(f"cannot log {what} of run {self.run_id} at {self.home.uri}")
+        return tracking_errors(f"cannot log {what} of run {self.run_id} at {self.home.shown}")
 
 
 def flatten(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

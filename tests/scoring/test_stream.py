@@ -101,6 +101,21 @@ def test_numbers_and_times_as_text_are_read_as_in_files():
     assert [as_text.score(row) for row in texts] == [as_they_are.score(row) for row in rows]
 
 
+def test_decimal_commas_are_read_as_in_files_and_thousands_are_not_guessed():
+    bundle = tiny_bundle(tiny_config(ingest={**tiny_config().dump()["ingest"], "decimal": ","}))
+    row = rows_of(raw_rows(2, ("m1",)))[0]
+    plain = StreamScorer(bundle).score({**row, "s1": 12.5})
+    assert StreamScorer(bundle).score({**row, "s1": "12,5"}).probability == plain.probability
+    with pytest.raises(DataError, match=r"s1: 1\.234"):
+        StreamScorer(bundle).score({**row, "s1": "1.234"})
+
+
+def test_a_number_too_large_to_be_one_ends_no_stream():
+    scorer, rows = StreamScorer(BUNDLE), rows_of(raw_rows(2, ("m1",)))
+    scorer.score({**rows[0], "s1": 10**400})
+    assert scorer.score(rows[1]).reason is None
+
+
 def test_another_models_state_and_what_is_no_state_are_refused(tmp_path):
     scorer = StreamScorer(tiny_bundle(digest="a" * 64))
     scorer.save(tmp_path / "state.json")

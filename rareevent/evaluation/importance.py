@@ -4,8 +4,8 @@ A sensor's readings hang together over time, and so do windows. Rows permuted on
 the model courses that no machine ever had, and would count each of an event's windows as evidence
 of its own. Here the unit is the event. Its windows, a *stretch*, are set beside matched stretches
 of the same asset that no event is near. One sensor's channels are then exchanged as whole courses
-within each such set, in a circle: every stretch gets, once, the course of every other one, and all
-other sensors stay as they are. What the model loses by it rests on that sensor. (Permutation
+within each such set, in a circle: every stretch gets the course of every other one, once where the
+sets are of one size, and all other sensors stay as they are. What the model loses by it rests on that sensor. (Permutation
 importance: Breiman, "Random Forests", 2001, section 10; exchanged within strata, so that the
 asset stays the same: Strobl et al., "Conditional variable importance for random forests", 2008.)
 No draw is involved.

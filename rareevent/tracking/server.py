@@ -69,4 +69,8 @@ def _run_with_children(command: list[str], settings: dict[str, str]) -> int:
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(server.pid, signal.SIGTERM)
-                server.wait(_SECONDS_TO_END)
+                try:
+                    server.wait(_SECONDS_TO_END)
+                except subprocess.TimeoutExpired:
+                    os.killpg(server.pid, signal.SIGKILL)
+                    server.wait()

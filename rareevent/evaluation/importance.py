@@ -5,10 +5,10 @@ the model courses that no machine ever had, and would count each of an event's w
 of its own. Here the unit is the event. Its windows, a *stretch*, are set beside matched stretches
 of the same asset that no event is near. One sensor's channels are then exchanged as whole courses
 within each such set, in a circle: every stretch gets the course of every other one, once where the
-sets are of one size, and all other sensors stay as they are. What the model loses by it rests on that sensor. (Permutation
-importance: Breiman, "Random Forests", 2001, section 10; exchanged within strata, so that the
-asset stays the same: Strobl et al., "Conditional variable importance for random forests", 2008.)
-No draw is involved.
+sets are of one size, and all other sensors stay as they are. What the model loses by it rests on
+that sensor. (Permutation importance: Breiman, "Random Forests", 2001, section 10; exchanged
+within strata, so that the asset stays the same: Strobl et al., "Conditional variable
+importance for random forests", 2008.) No draw is involved.
 """
 
 from __future__ import annotations

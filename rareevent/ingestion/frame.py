@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Literal
@@ -27,6 +27,8 @@ ISO = "ISO8601"
 # A thousand years in microseconds. Times lie within 2^60 ticks and label.auxiliary multiplies by up
 # to a hundred, so no sum of a time and a duration leaves 64 bits.
 LONGEST_TICKS = 1000 * 365 * 86_400_000_000
+# Words for truth values, and what a typed column of these holds.
+_TRUTH = {"true": "1", "false": "0"}
 
 
 class Fate(IntEnum):
@@ -164,6 +166,25 @@ class TextColumn:
 
     codes: Int32
     levels: tuple[str, ...]
+
+    def places(self, known: Sequence[str]) -> Int64:
+        """Where each level, and what is missing, stands among known ones; int64 [levels + 1].
+
+        -1 stands for none. Truth values are 1 and 0 in a typed column and words in a text, so a
+        level that is not there is taken for the one with its truth value.
+
+        Examples
+        --------
+        >>> TextColumn(np.zeros(0, np.int32), ("1", "FALSE", "B")).places(["A", "B", "true"])
+        array([ 2, -1,  1, -1])
+        """
+        place = {level: number for number, level in enumerate(known)}
+        told = {_TRUTH.get(level.lower(), level): number for number, level in enumerate(known)}
+        found = [
+            place.get(level, told.get(_TRUTH.get(level.lower(), level), -1))
+            for level in self.levels
+        ]
+        return np.array([*found, -1], np.int64)
 
 
 @dataclass(frozen=True)

@@ -43,19 +43,22 @@ def settle_columns(raw: RawTable, roles: Roles, stage: Ingest, found: Findings) 
     """Decide what every column is; all that is wrong is told at once, by column.
 
     A column whose cells mostly are words is a category, if it is declared or has few values; in
-    any other column words are dirt, and refused unless `dirty_text` is "missing".
+    any other column words are dirt, and refused unless `dirty_text` is "missing". Scored cells are
+    read one by one, whatever else stands in their column: the next rows may stand alone.
     """
     sensors: dict[str, Float64] = {}
     texts: dict[str, TextColumn] = {}
     refused: dict[str, int] = {}
     commas = [name for name in roles.sensors if _has_commas(raw.cells[name])]
     for name in (*roles.sensors, *roles.texts):
-        cells = _with_truth_values(raw.cells[name])
-        kind = _kind(cells, name in roles.texts, roles.learning and name not in commas)
+        cells, declared = raw.cells[name], name in roles.texts
+        if roles.learning or not declared:
+            cells = _with_truth_values(cells)
+        kind = _kind(cells, declared, roles.learning and name not in commas)
         missing = int(np.isnan(cells.values).sum() - cells.is_word().sum())
         found.columns[name] = ColumnQuality(name, kind, missing)
         if kind == "sensor":
-            sensors[name] = _numbers(name, cells, found)
+            sensors[name] = _numbers(name, _truth_as_numbers(cells), found)
             continue
         texts[name] = _categories(cells)
         levels = len(texts[name].levels)
@@ -83,13 +86,23 @@ def _kind(cells: Cells, declared: bool, learning: bool) -> str:
 
 def _with_truth_values(cells: Cells) -> Cells:
     """A column of true and false (in any case) as 1 and 0, like a typed column of truth values."""
-    if cells.codes is None or not all(word.lower() in TRUTH_WORDS for word in cells.words):
+    if all(word.lower() in TRUTH_WORDS for word in cells.words):
+        return _truth_as_numbers(cells)
+    return cells
+
+
+def _truth_as_numbers(cells: Cells) -> Cells:
+    """The same, with 1 and 0 for true and false, and with all other words."""
+    if cells.codes is None:
         return cells
-    truth = np.array([TRUTH_WORDS[word.lower()] for word in cells.words])
-    word = cells.is_word()
-    values = cells.values.copy()
-    values[word] = truth[cells.codes[word]]
-    return Cells(values, None, ())
+    truth = np.array([TRUTH_WORDS.get(word.lower(), np.nan) for word in cells.words])
+    other = [code for code, value in enumerate(truth) if np.isnan(value)]
+    # The last entries are those of code -1, no word.
+    recode = np.full(len(truth) + 1, -1, np.int32)
+    recode[other] = np.arange(len(other))
+    values = np.where(cells.is_word(), np.append(truth, np.nan)[cells.codes], cells.values)
+    words = tuple(cells.words[code] for code in other)
+    return Cells(values, recode[cells.codes] if words else None, words)
 
 
 def _numbers(name: str, cells: Cells, found: Findings) -> Float64:

@@ -208,10 +208,10 @@ def _count_text(
     column: ColumnReference, frame: SensorFrame, row: Int64, place: Int64, slots: int
 ) -> Int64:
     bins, found = len(column.expected), frame.texts[column.name]
-    bin_of = {level: number for number, level in enumerate(column.levels or ())}
+    table, new = found.places(column.levels or ()), found.places(tuple(column.seen)) < 0
+    table[table < 0] = bins - 1
     # The last entry is that of code -1, missing.
-    table = np.array([*(bin_of.get(level, bins - 1) for level in found.levels), bins])
-    new = np.array([*(level not in column.seen for level in found.levels), False])
+    table[-1], new[-1] = bins, False
     codes = found.codes[row]
     return _tally(table[codes], new[codes], place, slots, bins)
 

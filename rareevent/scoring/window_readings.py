@@ -126,8 +126,11 @@ def judge_quality(
     """
     step = np.diff(frame.time[row])
     missing = [one.missing for one in readings.values()]
+    last = int(row[-1])
     unknown = tuple(
-        name for name, known in levels.items() if level_at(frame, name, int(row[-1])) not in known
+        name
+        for name, known in levels.items()
+        if frame.texts[name].places(known)[frame.texts[name].codes[last]] < 0
     )
     return WindowQuality(
         rows=len(row),

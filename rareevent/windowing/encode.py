@@ -301,9 +301,8 @@ def _numeric_channels(
 def _recode(frame: SensorFrame, name: str, levels: tuple[str, ...]) -> Int64:
     """Codes of the frame's own levels translated to the encoder's; what it never saw is last."""
     column = frame.texts[name]
-    place = {level: code for code, level in enumerate(levels)}
-    table = np.array([*(place.get(x, len(levels)) for x in column.levels), len(levels)], np.int64)
-    return table[column.codes]
+    place = column.places(levels)
+    return np.where(place < 0, len(levels), place)[column.codes]
 
 
 def _one_hot(codes: Int64, slots: int) -> Float64:

@@ -1,5 +1,6 @@
 """Rows one at a time get what they would have got all at once, over saves and bad rows."""
 
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -11,7 +12,9 @@ from hypothesis import strategies as st
 from rareevent.errors import DataError, ModelError
 from rareevent.scoring.pyfunc import score_table
 from rareevent.scoring.stream import StreamScorer, load_stream
-from tests.bundles import raw_rows, tiny_bundle, tiny_config
+from rareevent.windowing.encode import fit_encoder
+from tests.bundles import MINUTE, random_network, raw_rows, tiny_bundle, tiny_config
+from tests.frames import make_frame
 
 BUNDLE = tiny_bundle()
 
@@ -126,3 +129,47 @@ def test_another_models_state_and_what_is_no_state_are_refused(tmp_path):
         load_stream(BUNDLE, tmp_path / "other.json")
     with pytest.raises(DataError, match="cannot be read"):
         load_stream(BUNDLE, tmp_path / "none.json")
+
+
+@pytest.mark.parametrize(
+    ("trained", "rows"),
+    [
+        (["true", "false", "maybe"], ["true", "true", "false", "maybe"]),
+        # As of a typed column, and of a text in which nothing else stood.
+        (["1", "0"], ["TRUE", "true", "false", "new"]),
+    ],
+)
+def test_a_truth_value_is_one_category_whatever_stands_beside_it(trained, rows):
+    bundle = bundle_of_grades(trained)
+    table = raw_rows(20, ("m1",)).assign(grade=rows * 5)
+    batch = score_table(bundle, table)
+
+    scorer = StreamScorer(bundle)
+    assert_same([scorer.score(row) for row in rows_of(table)], batch)
+    alone = score_table(bundle, table.assign(grade="true"))["probability"]
+    typed = score_table(bundle, table.assign(grade=True))["probability"]
+    never_seen = score_table(bundle, table.assign(grade="else"))["probability"]
+    np.testing.assert_allclose(alone, typed, rtol=0, atol=1e-6)
+    assert (alone - never_seen).abs().max() > 0.05
+
+
+def bundle_of_grades(grades):
+    draw = np.random.default_rng(0)
+    frame = make_frame(
+        {"a": range(0, 200 * MINUTE, MINUTE)},
+        sensors={"s1": draw.normal(10, 2, 200), "s2": draw.normal(-1, 0.1, 200)},
+        texts={"grade": draw.choice(grades, 200).tolist()},
+        kind="datetime",
+        interval=MINUTE,
+    )
+    encoder = fit_encoder(frame, np.ones(200, bool), tiny_config().channels)
+    networks = tuple(random_network(len(encoder.channels), seed) for seed in range(2))
+    return replace(BUNDLE, encoder=encoder, networks=networks)
+
+
+def test_true_beside_dirt_is_a_number_in_a_table_as_it_is_alone():
+    ingest = {**tiny_config().dump()["ingest"], "dirty_text": "missing"}
+    bundle = tiny_bundle(tiny_config(ingest=ingest))
+    table = raw_rows(12, ("m1",)).assign(s1=["true", "Bad", 9.5] * 4)
+    scorer = StreamScorer(bundle)
+    assert_same([scorer.score(row) for row in rows_of(table)], score_table(bundle, table))

@@ -20,7 +20,7 @@ from rareevent.ingestion.rows import Rows, merge_duplicates, order_rows
 from rareevent.ingestion.segments import cut_segments
 from rareevent.ingestion.settle import settle_columns
 from rareevent.ingestion.table import RawTable
-from rareevent.ingestion.times import Place, Times, read_times
+from rareevent.ingestion.times import Place, Times, read_times, refuse_other_kind
 from rareevent.ingestion.timezones import localise
 
 
@@ -115,11 +115,7 @@ def scoring_frame(
         When there is no way on; what else is wrong is noted as a problem.
     """
     rows, times = ordered_rows(raw, roles, stage, found)
-    if times.kind != clock.kind:
-        raise DataError(
-            f"{raw.row(0)}: column {roles.time!r} is read as {times.kind}, but the model knows time"
-            f" as {clock.kind}; see ingest.time_format"
-        )
+    refuse_other_kind(times, clock.kind, Place(roles.time, raw.row))
     events = Events.none() if log is None else match_log(log, raw.assets, found)
     happened = _Happened(events, np.zeros(len(rows), bool), event_delay)
     return _frame(rows, raw.assets, stage, clock, happened, found)

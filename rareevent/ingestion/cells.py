@@ -228,4 +228,7 @@ def _plain(chunk: pa.Array, name: str) -> pa.Array:
         return pc.cast(chunk, pa.string())
     if pa.types.is_string(kind):
         return chunk
-    raise DataError(f"column {name!r} holds {kind}, not numbers or text; list it in ingest.ignore")
+    raise DataError(
+        f"column {name!r} holds {kind}, not numbers or text; write one number or text in each row,"
+        " or leave the column out of what is learned, by ingest.ignore"
+    )

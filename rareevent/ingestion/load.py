@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from rareevent.config import EventLog, Ingest
 from rareevent.errors import DataError
-from rareevent.ingestion.frame import ISO, Clock, Events, Fate, SensorFrame
+from rareevent.ingestion.frame import Clock, Events, Fate, SensorFrame
 from rareevent.ingestion.quality import Findings, Quality
 from rareevent.ingestion.segments import cut_segments
 
@@ -163,7 +163,7 @@ def resolve_stage(stage: Ingest, frame: SensorFrame, quality: Quality) -> Ingest
     the month, so what was inferred from all rows has to be kept.
     """
     inferred = {"categorical": tuple(frame.texts), "interval": _interval(frame.clock)}
-    if quality.time_format not in (None, ISO):
+    if quality.time_format is not None:
         inferred["time_format"] = quality.time_format
     return stage.model_copy(update=inferred)
 

@@ -100,9 +100,15 @@ def _read_iso_one_by_one(text: pa.Array) -> Reading:
     # pandas takes "now" and "today" for times.
     dated = pc.match_substring_regex(text, r"^\d{4}").to_numpy(zero_copy_only=False)
     reading = replace(reading, read=reading.read & dated)
-    aware = pc.match_substring_regex(text, _OFFSET).to_numpy(zero_copy_only=False)
+    aware = has_offset(text)
     mostly = bool(aware[reading.read].mean() > 0.5) if reading.read.any() else False
     return replace(reading, read=reading.read & (aware == mostly), aware=mostly)
+
+
+def has_offset(text: pa.Array) -> Bool:
+    """Which texts [n] without nulls end with an offset from UTC, as ISO 8601 writes one."""
+    ends: Bool = pc.match_substring_regex(text, _OFFSET).to_numpy(zero_copy_only=False)
+    return ends
 
 
 def infer_formats(text: pa.Array) -> list[Reading]:
@@ -110,22 +116,26 @@ def infer_formats(text: pa.Array) -> list[Reading]:
 
     Returns
     -------
-    Every reading that reads all values, one of several that agree; where there is none, the one
-    that reads the most of a sample, or nothing where none reads half of it.
+    Every reading that reads all values, one of several that agree; where there is none, those that
+    read the most, of all that read half of a sample. A broken value beside others does not tell
+    the day from the month.
     """
     iso = _read_iso_at_once(text)
     if iso is not None:
         return [iso]
     sample = text.slice(0, _SAMPLE)
     shares = {name: float(_plausible(read_format(sample, name)).mean()) for name in _FORMATS}
-    best = max(shares.values())
-    if best < 0.5:
-        return []
-    if best < 1:
-        return [read_format(text, max(shares, key=shares.__getitem__))]
-    readings = [read_format(text, name) for name, share in shares.items() if share == 1]
-    complete = [reading for reading in readings if _plausible(reading).all()]
-    return _distinct(complete) if complete else readings[:1]
+    complete: list[Reading] = []
+    counts: list[tuple[int, Reading]] = []
+    for name in sorted(shares, key=lambda name: -shares[name]):
+        if shares[name] < (1 if complete else 0.5):
+            break
+        reading = read_format(text, name)
+        counts.append((int(_plausible(reading).sum()), reading))
+        if counts[-1][0] == len(text):
+            complete.append(reading)
+    most = max((count for count, _ in counts), default=0)
+    return _distinct(complete or [reading for count, reading in counts if count == most])
 
 
 def _distinct(readings: list[Reading]) -> list[Reading]:

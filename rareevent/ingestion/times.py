@@ -13,9 +13,15 @@ import pyarrow.compute as pc
 from rareevent.errors import DataError
 from rareevent.ingestion.arrow_casts import cast_or_none
 from rareevent.ingestion.frame import ISO, Bool, Float64, Int64
-from rareevent.ingestion.time_formats import Reading, infer_formats, read_format, read_iso
+from rareevent.ingestion.time_formats import (
+    Reading,
+    has_offset,
+    infer_formats,
+    read_format,
+    read_iso,
+)
 
-_EPOCHS = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
+EPOCHS = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
 _EXAMPLES = 3
 KIND_WORDS = {"datetime": "points in time", "age": "whole numbers (an age)"}
 # Whole numbers that more likely are dates, 19000101 to 21001231, or seconds of an epoch since 2001.
@@ -120,6 +126,28 @@ def read_times_like(
     return read_times(raw, None, missing, place)
 
 
+def refuse_other_kind(times: Times, kind: Literal["datetime", "age"], place: Place) -> None:
+    """Refuse a column that counts time otherwise than the model does.
+
+    Raises
+    ------
+    DataError
+        When it does.
+    """
+    if times.kind == kind:
+        return
+    advice = "write an age as whole numbers"
+    if kind == "datetime":
+        advice = (
+            "write times as 2024-03-31T08:15:00Z, or, where these count from 1970, train with"
+            f" {place.key}: epoch_s or epoch_ms"
+        )
+    raise DataError(
+        f"{place.row(0)}: column {place.column!r} is read as {KIND_WORDS[times.kind]}, but the"
+        f" model knows time as {KIND_WORDS[kind]}; {advice}"
+    )
+
+
 def _is_text(kind: pa.DataType) -> bool:
     return kind in (pa.string(), pa.large_string(), pa.string_view())
 
@@ -167,8 +195,8 @@ def in_calendar(column: pa.Array, time_format: str | None) -> Bool:
             return valid
         return _within_years(_micros(column))
     values: Float64 = pc.cast(column, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-    if time_format in _EPOCHS:
-        return _within_years(values * _EPOCHS[time_format])
+    if time_format in EPOCHS:
+        return _within_years(values * EPOCHS[time_format])
     # A comparison with NaN is false, so what is missing is no time either.
     whole: Bool = np.floor(values) == values
     return whole & (np.abs(values) <= _OLDEST)
@@ -179,8 +207,8 @@ def _within_years(micros: Float64) -> Bool:
 
 
 def _from_numbers(column: pa.Array, time_format: str | None, place: Place) -> Times:
-    if time_format in _EPOCHS:
-        return Times("datetime", _scaled(column, _EPOCHS[time_format], place))
+    if time_format in EPOCHS:
+        return Times("datetime", _scaled(column, EPOCHS[time_format], place))
     if time_format is not None:
         return _from_text(pc.cast(_whole(column, place), pa.string()), time_format, place)
     ticks = pc.cast(_whole(column, place), pa.int64()).to_numpy(zero_copy_only=False)
@@ -254,7 +282,7 @@ def _suspicions(ticks: Int64, place: Place) -> tuple[str, ...]:
 
 
 def _from_text(text: pa.Array, time_format: str | None, place: Place) -> Times:
-    if time_format is None or time_format in _EPOCHS:
+    if time_format is None or time_format in EPOCHS:
         numbers = cast_or_none(text, pa.int64())
         if numbers is None:
             numbers = cast_or_none(text, pa.float64())
@@ -266,6 +294,7 @@ def _from_text(text: pa.Array, time_format: str | None, place: Place) -> Times:
                 f" but {place.key} is {time_format}"
             )
     reading = _infer(text, place) if time_format is None else _given(text, time_format, place)
+    _refuse_far(reading.ticks.astype(np.float64), place)
     notes: tuple[str, ...] = ()
     if time_format not in (None, reading.format):
         notes = (f"column {place.column!r} is ISO 8601 and was not read with {time_format!r}",)
@@ -290,20 +319,41 @@ def _infer(text: pa.Array, place: Place) -> Reading:
             f"{place.row(0)}: column {place.column!r}: {text[0].as_py()!r} is in no time format"
             f" known here; give it as {place.key}, such as '%d.%m.%Y %H:%M'"
         )
-    if len(readings) > 1:
-        first, second = readings[:2]
-        differs = int(np.flatnonzero(first.ticks != second.ticks)[0])
-        raise DataError(
-            f"{place.row(differs)}: column {place.column!r}: {first.format!r} and"
-            f" {second.format!r} both read every value, such as {text[differs].as_py()!r}; say"
-            f" which by {place.key}"
-        )
+    refuse_several(text, readings, place)
     if not readings[0].read.all():
         raise _unread(text, readings[0].read, readings[0].format, place)
     return readings[0]
 
 
+def refuse_several(text: pa.Array, readings: Sequence[Reading], place: Place) -> None:
+    """Refuse texts of which several formats read as many as any other does, and differently.
+
+    Raises
+    ------
+    DataError
+        When there is more than one reading.
+    """
+    if len(readings) < 2:
+        return
+    first, second = readings[:2]
+    differs = int(np.flatnonzero(first.ticks != second.ticks)[0])
+    many = "every value" if first.read.all() else f"{first.read.sum()} of {len(text)} values"
+    raise DataError(
+        f"{place.row(differs)}: column {place.column!r}: {first.format!r} and {second.format!r}"
+        f" both read {many}, such as {text[differs].as_py()!r}; say which by {place.key}, or write"
+        " times as 2024-03-31T08:15:00"
+    )
+
+
 def _unread(text: pa.Array, read: Bool, time_format: str, place: Place) -> DataError:
+    with_offset = has_offset(text)
+    if with_offset.any() and not with_offset.all():
+        first = int(np.flatnonzero(with_offset != with_offset[0])[0])
+        return DataError(
+            f"{place.row(first)}: column {place.column!r}: {with_offset.sum()} of {len(text)}"
+            f" values have an offset from UTC, others have none, such as {text[0].as_py()!r} and"
+            f" {text[first].as_py()!r}; write all with one, or all without"
+        )
     bad = np.flatnonzero(~read)
     examples = ", ".join(repr(text[int(i)].as_py()) for i in bad[:_EXAMPLES])
     return DataError(

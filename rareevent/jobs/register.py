@@ -16,6 +16,7 @@ from rareevent.bundle.reference import alarm_reference, drift_reference
 from rareevent.config import PipelineConfig, digest_pipeline
 from rareevent.evaluation.verdict import Verdict
 from rareevent.ingestion.frame import Bool
+from rareevent.ingestion.time_text import write_times
 from rareevent.jobs.learn import Learned
 from rareevent.jobs.prepare import Prepared
 from rareevent.tracking.champions import set_champion
@@ -107,18 +108,15 @@ def log_model(
 
 
 def raw_example(prepared: Prepared) -> Any:
-    """A few raw rows as a user would send them, pandas.DataFrame."""
+    """A few raw rows as a user may send them, pandas.DataFrame; the model can score them."""
     import pandas as pd
 
     frame, ingest = prepared.frame, prepared.config.ingest
     rows = slice(0, min(_EXAMPLE_ROWS, len(frame)))
-    ticks = frame.time[rows]
     columns: dict[str, Any] = {}
     if ingest.asset is not None:
         columns[ingest.asset] = [frame.assets[a] for a in frame.asset[rows]]
-    columns[ingest.time] = (
-        [frame.clock.text(t) for t in ticks] if (frame.clock.kind == "datetime") else ticks
-    )
+    columns[ingest.time] = write_times(frame.time[rows], ingest, frame.clock)
     columns |= {name: values[rows] for name, values in frame.sensors.items()}
     for name, text in frame.texts.items():
         columns[name] = [text.levels[c] if c >= 0 else None for c in text.codes[rows]]

@@ -14,10 +14,17 @@ from rareevent.errors import DataError
 from rareevent.ingestion.clocks import gap_ticks
 from rareevent.ingestion.frame import Bool, Clock, Int32, Int64
 from rareevent.ingestion.time_formats import infer_formats, read_format, read_iso
-from rareevent.ingestion.times import KIND_WORDS, Place, Times, in_calendar, read_times
+from rareevent.ingestion.times import (
+    EPOCHS,
+    Place,
+    Times,
+    in_calendar,
+    read_times,
+    refuse_other_kind,
+    refuse_several,
+)
 from rareevent.ingestion.timezones import read_local
 
-_EPOCHS = ("epoch_s", "epoch_ms", "epoch_us")
 _WHOLE = r"^[+-]?\d+(\.0*)?$"
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 
@@ -71,11 +78,7 @@ def read_moments(
     times, rows, why = _readable(column, stage, clock, place)
     if times is None:
         return Moments(ticks, read, why)
-    if times.kind != clock.kind:
-        raise DataError(
-            f"{place.row(0)}: column {stage.time!r} is read as {KIND_WORDS[times.kind]}, but the"
-            f" model knows time as {KIND_WORDS[clock.kind]}; see ingest.time_format"
-        )
+    refuse_other_kind(times, clock.kind, place)
     if stage.timezone is None or not times.local:
         ticks[rows], read[rows] = times.ticks, True
         return Moments(ticks, read)
@@ -96,7 +99,7 @@ def _readable(
     except DataError as error:
         if pa.types.is_dictionary(column.type):
             column = column.dictionary_decode()
-        good, time_format = _readable_rows(column, stage, clock)
+        good, time_format = _readable_rows(column, stage, clock, place)
         rows = np.flatnonzero(good)
         if not len(rows):
             return None, rows, str(error)
@@ -110,12 +113,14 @@ def _read(column: pa.Array, time_format: str | None, stage: Ingest, place: Place
     return read_times(pa.chunked_array([column]), time_format, stage.missing_values, place)
 
 
-def _readable_rows(column: pa.Array, stage: Ingest, clock: Clock) -> tuple[Bool, str | None]:
+def _readable_rows(
+    column: pa.Array, stage: Ingest, clock: Clock, place: Place
+) -> tuple[Bool, str | None]:
     """Which values can be read, and with which format."""
     kind = column.type
     if pa.types.is_temporal(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind):
         good = in_calendar(column, stage.time_format)
-        if pa.types.is_temporal(kind) or stage.time_format in (None, *_EPOCHS):
+        if pa.types.is_temporal(kind) or stage.time_format in (None, *EPOCHS):
             return good, stage.time_format
         # Numbers such as 20240301 are read as the text that they are written with.
         column = pc.cast(pc.cast(pc.if_else(pa.array(good), column, None), pa.int64()), pa.string())
@@ -123,14 +128,17 @@ def _readable_rows(column: pa.Array, stage: Ingest, clock: Clock) -> tuple[Bool,
     text = pc.utf8_trim_whitespace(pc.cast(column, pa.string()))
     missing = pc.is_in(text, value_set=pa.array([*stage.missing_values, ""], pa.string()))
     rows = np.flatnonzero(known & ~missing.to_numpy(zero_copy_only=False))
-    read, time_format = _readable_texts(text.take(pa.array(rows)), stage, clock)
+    among = Place(place.column, lambda row: place.row(int(rows[row])), place.key)
+    read, time_format = _readable_texts(text.take(pa.array(rows)), stage, clock, among)
     good = np.zeros(len(column), bool)
     good[rows[read]] = True
     return good, time_format
 
 
-def _readable_texts(text: pa.Array, stage: Ingest, clock: Clock) -> tuple[Bool, str | None]:
-    epoch = stage.time_format in _EPOCHS
+def _readable_texts(
+    text: pa.Array, stage: Ingest, clock: Clock, place: Place
+) -> tuple[Bool, str | None]:
+    epoch = stage.time_format in EPOCHS
     if clock.kind == "age" or epoch:
         pattern = _NUMBER if epoch else _WHOLE
         number = pc.match_substring_regex(text, pattern)
@@ -139,6 +147,8 @@ def _readable_texts(text: pa.Array, stage: Ingest, clock: Clock) -> tuple[Bool, 
     readings = infer_formats(text) if stage.time_format is None else []
     if stage.time_format is not None:
         readings = [read_format(text, stage.time_format), read_iso(text)]
+    elif readings:
+        refuse_several(text, readings, place)
     if not readings:
         return np.zeros(len(text), bool), None
     best = max(readings, key=lambda reading: int(reading.read.sum()))

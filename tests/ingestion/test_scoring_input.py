@@ -39,6 +39,20 @@ def test_what_was_inferred_from_all_rows_is_written_out(trained):
     assert clock == Clock("datetime", 3_600_000_000)
 
 
+def test_a_model_taught_iso_times_reads_no_others(tmp_path):
+    hours = "\n".join(f"2020-01-{d} {h:02}:00,a,{h},{h % 2}" for d in (10, 30) for h in range(24))
+    given = stage(write(tmp_path, f"t,unit,s,y\n{hours}", "iso.csv"), asset="unit")
+    frame, quality = ingest(given)
+    resolved = resolve_stage(given, frame, quality)
+    assert resolved.time_format == "ISO8601"
+    for moment in ("13/02/2020 00:00", "02/13/2020 00:00", "1580515200000"):
+        source = write(tmp_path, f"t,unit,s\n{moment},a,1", "new.csv")
+        with pytest.raises(DataError, match="cannot be read as 'ISO8601', such as '"):
+            ingest_for_scoring(resolved, source, frame.clock, ("s",))
+    source = write(tmp_path, "t,unit,s\n2020-02-13T00:00:00Z,a,1", "new.csv")
+    assert len(ingest_for_scoring(resolved, source, frame.clock, ("s",))[0]) == 1
+
+
 def test_the_resolved_stage_gives_the_same_frame_again(trained):
     resolved, clock = trained
     frame, _ = ingest(resolved)
@@ -88,7 +102,7 @@ def test_other_columns_and_another_clock_are_refused(tmp_path, trained):
         ingest_for_scoring(trained[0], source, trained[1], NEEDED)
     aged = write(tmp_path, "t,unit,s,g\n1,a,1,G1", "aged.csv")
     unset = trained[0].model_copy(update={"time_format": None})
-    with pytest.raises(DataError, match=r"read as age, but the model knows time as datetime"):
+    with pytest.raises(DataError, match=r"an age\), but the model knows time as points in time"):
         ingest_for_scoring(unset, aged, trained[1], NEEDED)
 
 

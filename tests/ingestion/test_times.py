@@ -94,7 +94,7 @@ def test_offsets_are_converted_to_utc():
 
 
 def test_times_with_and_without_offset_are_not_mixed():
-    with pytest.raises(DataError, match=r"row 2.* 1 of 3 .*'2020-01-01 00:30:00'"):
+    with pytest.raises(DataError, match=r"row 2.* 2 of 3 .*'2020-01-01 00:30:00'"):
         read(["2020-01-01T00:30:00Z", "2020-01-01 00:30:00", "2020-01-02T00:30:00+01:00"])
 
 

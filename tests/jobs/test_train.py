@@ -136,6 +136,8 @@ def test_registered_pyfunc_takes_raw_rows(trained):
     assert list(scored.columns) == ["asset", "time", "probability", "alarm"]
     assert len(scored) == 50
     assert scored["probability"].between(0, 1).all()
+    # The example that goes with the model is of the first rows.
+    pd.testing.assert_frame_equal(model.predict(model.input_example), scored.head(5))
 
 
 def test_training_on_the_stored_pipeline_repeats_the_run(trained, tracked):

@@ -111,3 +111,23 @@ def test_no_rows_have_no_times():
 def test_a_column_that_holds_no_times_is_refused_as_a_whole(values, clock, said):
     with pytest.raises(DataError, match=said):
         read(values, clock)
+
+
+@pytest.mark.parametrize("written", ["%d/%m/%Y", "%m/%d/%y %H:%M"])
+@pytest.mark.parametrize("rows", [3, 1500])
+def test_a_broken_value_does_not_tell_the_day_from_the_month(written, rows):
+    """1,500 rows are more than are looked at first."""
+    ambiguous = [datetime(2024, 3, 1 + row % 11).strftime(written) for row in range(rows)]
+    with pytest.raises(DataError, match=f"both read {rows} of {rows + 1} values, such as '0"):
+        read(["soon", *ambiguous, None])
+    with pytest.raises(DataError, match=f"x.csv, row 1: .* both read {rows} of {rows + 1} values"):
+        read([*ambiguous, "soon"])
+
+
+@pytest.mark.parametrize("written", ["%d/%m/%Y", "%m/%d/%Y"])
+@pytest.mark.parametrize("rows", [3, 1500])
+def test_one_day_above_the_twelfth_tells_them_whatever_is_broken(written, rows):
+    days = [datetime(1970, 1, 2), datetime(1970, 1, 3)] * (rows // 2) + [datetime(1970, 1, 14)]
+    values = [day.strftime(written) for day in days]
+    assert read([*values, "soon"]) == [*[DAY, 2 * DAY] * (rows // 2), 13 * DAY, None]
+    assert read(["soon", *values]) == [None, *[DAY, 2 * DAY] * (rows // 2), 13 * DAY]

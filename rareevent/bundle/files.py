@@ -117,7 +117,7 @@ def _write_files(bundle: Bundle, folder: Path, keras_models: Sequence[KerasModel
     text = json.dumps({**described, "digest": digest}, indent=1, allow_nan=False)
     (folder / BUNDLE_FILE).write_text(text + "\n", encoding="utf-8")
     for path in (*folder.iterdir(), folder):
-        _sync(path)
+        sync(path)
     return digest
 
 
@@ -132,7 +132,7 @@ def _swap(staging: Path, target: Path) -> None:
         if retired.exists():
             retired.rename(target)
         raise
-    _sync(target.parent)
+    sync(target.parent)
     shutil.rmtree(retired, ignore_errors=True)
 
 
@@ -231,7 +231,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Make sure that what was written survives a power cut."""
     handle = os.open(path, os.O_RDONLY)
     try:

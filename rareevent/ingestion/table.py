@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from rareevent.config import Ingest
 from rareevent.errors import DataError
@@ -87,19 +88,44 @@ def read_frame(table: DataFrame, roles: Roles, stage: Ingest) -> RawTable:
     places = {str(name): place for place, name in enumerate(table.columns)}
     if len(places) < len(table.columns):
         raise DataError("the table has two columns of one name")
-    arrays = [_column(table.iloc[:, places[name]]) for name in roles.read]
+    arrays = [arrow_column(name, table.iloc[:, places[name]]) for name in roles.read]
     gather.extend([pa.RecordBatch.from_arrays(arrays, names=list(roles.read))], "the table")
     return gather.table("the table", lambda row: f"row {row + 1} of the table")
 
 
-def _column(series: Series) -> pa.Array:
+def arrow_column(name: str, values: Series | Sequence[Any]) -> pa.Array:
+    """A column in memory as Arrow has it; numbers and words side by side become texts.
+
+    Whole numbers too large for 64 bits become texts as well, and pandas' NA is missing.
+
+    Raises
+    ------
+    DataError
+        When a text is no Unicode: half of a surrogate pair, as a broken JSON escape leaves it.
+    """
     try:
-        array = pa.Array.from_pandas(series)
+        return _as_arrow(values)
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"column {name!r} holds {error.object[:20]!r}, which is no valid text; mend how it is"
+            " encoded"
+        ) from None
+
+
+def _as_arrow(values: Series | Sequence[Any]) -> pa.Array:
+    try:
+        array = pa.array(values, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
-        # Numbers and words side by side, as objects, or whole numbers too large for 64 bits.
-        known = series.notna()
-        array = pa.array([str(v) if k else None for v, k in zip(series, known, strict=True)])
+        known = pa.array([_is_known(value) for value in values])
+        texts = pa.array([str(value) for value in values], pa.string())
+        array = pc.if_else(known, texts, None)
     return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+
+
+def _is_known(value: Any) -> bool:
+    """Whether it is neither None, NaN, NaT nor NA; a comparison with NA is NA."""
+    same = value == value if isinstance(value, float) else value is not None
+    return bool(same) and type(value).__name__ not in ("NAType", "NaTType")
 
 
 class _Gather:

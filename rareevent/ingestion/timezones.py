@@ -102,18 +102,7 @@ def read_local(local: Int64, asset: Int32, timezone: str, gap: int | None = None
     >>> found.ticks.view("M8[us]").astype("M8[m]").astype(str).tolist()
     ['2020-10-24T23:40', '2020-10-25T00:00', '2020-10-25T00:20']
     """
-    import pandas as pd
-
-    _check_zone(timezone)
-    index = pd.DatetimeIndex(local.view("M8[us]"))
-
-    def to_utc(first_pass: Bool) -> Int64:
-        known = index.tz_localize(timezone, ambiguous=first_pass, nonexistent="NaT")
-        moments = known.tz_convert("UTC").tz_localize(None).to_numpy()
-        ticks: Int64 = moments.astype("M8[us]").view(np.int64)
-        return ticks
-
-    early, late = to_utc(np.ones(len(local), bool)), to_utc(np.zeros(len(local), bool))
+    early, late = both_passes(local, timezone)
     skipped = early == np.iinfo(np.int64).min
     order = np.argsort(asset, kind="stable")
     order = order[~skipped[order]]
@@ -126,6 +115,31 @@ def read_local(local: Int64, asset: Int32, timezone: str, gap: int | None = None
     changes = _changes(ticks[sure], local[sure])
     ticks[~sure] = 0
     return Localised(ticks, int((early != late).sum()), changes, skipped, unclear)
+
+
+def both_passes(local: Int64, timezone: str) -> tuple[Int64, Int64]:
+    """Local times in UTC, were they all of the first pass of a repeated hour, and of the second.
+
+    int64 [n] each; they are equal where a time occurs once, and the least integer where the
+    zone's clocks skip it.
+
+    Raises
+    ------
+    ConfigError
+        When nobody knows the time zone.
+    """
+    import pandas as pd
+
+    _check_zone(timezone)
+    index = pd.DatetimeIndex(local.view("M8[us]"))
+
+    def to_utc(first_pass: Bool) -> Int64:
+        known = index.tz_localize(timezone, ambiguous=first_pass, nonexistent="NaT")
+        moments = known.tz_convert("UTC").tz_localize(None).to_numpy()
+        ticks: Int64 = moments.astype("M8[us]").view(np.int64)
+        return ticks
+
+    return to_utc(np.ones(len(local), bool)), to_utc(np.zeros(len(local), bool))
 
 
 @dataclass(frozen=True)

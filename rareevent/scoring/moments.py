@@ -25,6 +25,7 @@ from rareevent.ingestion.times import (
 )
 from rareevent.ingestion.timezones import read_local
 
+TWICE = "occurs twice as the clock goes back"
 _WHOLE = r"^[+-]?\d+(\.0*)?$"
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 
@@ -84,7 +85,7 @@ def read_moments(
         return Moments(ticks, read)
     found = read_local(times.ticks, asset[rows], stage.timezone, gap_ticks(stage, clock))
     ticks[rows], read[rows] = found.ticks, ~(found.skipped | found.unclear)
-    doubts = dict.fromkeys(rows[found.unclear].tolist(), "occurs twice as the clock goes back")
+    doubts = dict.fromkeys(rows[found.unclear].tolist(), TWICE)
     doubts |= dict.fromkeys(rows[found.skipped].tolist(), "is skipped as the clock goes forward")
     return Moments(ticks, read, doubts=doubts)
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from rareevent.bundle.files import sync
 from rareevent.errors import OutputError
 from rareevent.scoring.folder import STAGING
 from rareevent.scoring.store import Store
@@ -107,7 +108,7 @@ def sync_staged(folder: Path) -> None:
         _sync_all((folder / STAGING).glob("*"))
         for place in (folder / STAGING, folder):
             if place.exists():
-                _sync(place)
+                sync(place)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written: {error}") from error
 
@@ -204,13 +205,5 @@ def _staged(folder: Path, path: str) -> Path:
 def _sync_all(paths: Iterable[Path]) -> None:
     """Sync many at once: a disk writes what waits together in little more time than one of them."""
     with ThreadPoolExecutor(_SYNCED_AT_ONCE) as beside:
-        for _ in beside.map(_sync, paths):
+        for _ in beside.map(sync, paths):
             pass
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import numbers
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,20 +13,21 @@ from typing import Any
 
 import numpy as np
 
-from rareevent.alarms.policy import AlarmCarry
 from rareevent.bundle import Bundle
-from rareevent.errors import DataError, ModelError, OutputError
+from rareevent.errors import DataError
 from rareevent.ingestion.cells import CellReader, Cells, NameReader
-from rareevent.ingestion.table import ONLY_ASSET
+from rareevent.ingestion.clocks import gap_ticks
+from rareevent.ingestion.table import ONLY_ASSET, arrow_column
+from rareevent.ingestion.timezones import both_passes
 from rareevent.scoring.carry import AssetState, score_on
 from rareevent.scoring.engine import why_unscored
 from rareevent.scoring.inputs import check_columns, open_reader
-from rareevent.scoring.moments import read_moments
+from rareevent.scoring.moments import TWICE, read_moments
 from rareevent.scoring.rejected import Unfit, clean_cells
 from rareevent.scoring.rows import CleanRows
+from rareevent.scoring.stream_file import read_stream, write_stream
 
 _WHERE = "the row"
-_FORMAT = 1
 _EPOCH = datetime(1970, 1, 1)
 
 
@@ -63,6 +62,11 @@ class StreamScorer:
     bundle : the model
     states : asset -> its state, as an earlier scorer left it; an asset without one starts fresh
 
+    Attributes
+    ----------
+    bundle, states : as given; `states` grows
+    reader : how rows are read
+
     Examples
     --------
     >>> from tests.bundles import raw_rows, tiny_bundle
@@ -77,7 +81,7 @@ class StreamScorer:
         self.states: dict[str, AssetState] = dict(states or {})
         stage = bundle.config.ingest
         names = [name for name in (stage.time, stage.asset) if name is not None]
-        self._reader = open_reader(bundle, [*names, *bundle.needs], None)
+        self.reader = open_reader(bundle, [*names, *bundle.needs], None)
 
     def score(self, row: Mapping[str, Any]) -> RowScore:
         """Score the next row of an asset.
@@ -105,7 +109,7 @@ class StreamScorer:
                 f" {text(state.last)}; a stream takes each asset's rows once, in the order of time"
             )
         known = {} if state is None else {name: state}
-        done = score_on(self._reader, known, rows, _WHERE)
+        done = score_on(self.reader, known, rows, _WHERE)
         self.states.update(done.states)
         when = _time(tick, self.bundle.clock.kind)
         if len(done.scores):
@@ -117,27 +121,27 @@ class StreamScorer:
     def save(self, path: str | Path) -> None:
         """Write the state to a file, whole or not at all; `load_stream` goes on from it.
 
+        It is on the disk when this returns, and so survives a power cut.
+
         Raises
         ------
         OutputError
             When the file cannot be written.
         """
-        path = Path(path)
-        aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-        states = {name: _plain(state) for name, state in self.states.items()}
-        plain = {"format": _FORMAT, "model": self.bundle.digest, "states": states}
-        try:
-            aside.write_text(json.dumps(plain, allow_nan=False), encoding="utf-8")
-            aside.replace(path)
-        except OSError as error:
-            aside.unlink(missing_ok=True)
-            raise OutputError(f"{path}: cannot be written: {error.strerror}") from None
+        write_stream(Path(path), self.bundle.digest, self.states)
 
     def _read(self, row: Mapping[str, Any]) -> CleanRows:
         """The row as the engine takes it, every cell of it a number, a word or missing."""
-        reader = self._reader
+        reader = self.reader
         roles, stage = reader.roles, reader.stage
-        check_columns(self.bundle, [str(name) for name in row], _WHERE)
+        if not isinstance(row, Mapping):
+            raise DataError(
+                f"{_WHERE} must be a mapping from columns to values, such as a dict; received"
+                f" {type(row).__name__}"
+            )
+        if not all(isinstance(name, str) for name in row):
+            row = {str(name): value for name, value in row.items()}
+        check_columns(self.bundle, tuple(row), _WHERE)
         asset = ONLY_ASSET if roles.asset is None else self._name(roles.asset, row[roles.asset])
         where = f"{_WHERE} of asset {asset!r}" if roles.asset else _WHERE
         cells = {name: self._cell(name, row[name]) for name in roles.sensors}
@@ -147,16 +151,31 @@ class StreamScorer:
         if unfit.why:
             reason, detail = unfit.why[0]
             raise DataError(f"{where}: {reason.replace('_', ' ')}: {detail}")
-        code = np.zeros(1, np.int32)
-        time = read_moments(_column(row[roles.time]), code, stage, self.bundle.clock, where)
-        if time.problem or not time.read[0]:
-            why = time.doubts.get(0, "cannot be read")
-            raise DataError(time.problem or f"{where}: its time {row[roles.time]!r} {why}")
-        return CleanRows(time.ticks, code, (asset,), cells)
+        tick = self._tick(asset, row[roles.time], where)
+        return CleanRows(np.array([tick]), np.zeros(1, np.int32), (asset,), cells)
+
+    def _tick(self, asset: str, value: Any, where: str) -> int:
+        """The row's time; where it occurs twice, the asset's last row tells which is meant."""
+        stage, clock = self.reader.stage, self.bundle.clock
+        column, code = _column(stage.time, value), np.zeros(1, np.int32)
+        time = read_moments(column, code, stage, clock, where)
+        if time.read[0]:
+            return int(time.ticks[0])
+        why = time.doubts.get(0, "cannot be read")
+        if stage.timezone is not None and why == TWICE and asset in self.states:
+            local = stage.model_copy(update={"timezone": None})
+            wall = read_moments(column, code, local, clock, where).ticks
+            first, second = (int(ticks[0]) for ticks in both_passes(wall, stage.timezone))
+            last, gap = self.states[asset].last, gap_ticks(stage, clock)
+            if last >= first:
+                return second
+            if first - last <= gap < second - last:
+                return first
+        raise DataError(time.problem or f"{where}: its time {value!r} {why}")
 
     def _name(self, column: str, value: Any) -> str:
-        reader = NameReader(column, self._reader.stage.missing_values)
-        reader.append(_column(value).chunk(0))
+        reader = NameReader(column, self.reader.stage.missing_values)
+        reader.append(_column(column, value).chunk(0))
         codes, names = reader.names()
         if codes[0] < 0:
             raise DataError(f"{_WHERE} has no asset ({column!r} is {value!r})")
@@ -171,9 +190,9 @@ class StreamScorer:
         return self._cells(name, value)
 
     def _cells(self, name: str, value: Any) -> Cells:
-        stage = self._reader.stage
+        stage = self.reader.stage
         reader = CellReader(name, stage.missing_values, stage.decimal)
-        reader.append(_column(value).chunk(0))
+        reader.append(_column(name, value).chunk(0))
         return reader.cells()
 
 
@@ -183,67 +202,22 @@ def load_stream(bundle: Bundle, path: str | Path) -> StreamScorer:
     Raises
     ------
     ModelError
-        When the state is another model's, or the file holds none.
+        When the state is another model's, or the file holds none: it was cut short or changed, or
+        a newer rareevent wrote it.
     DataError
         When the file cannot be read.
     """
-    try:
-        plain = json.loads(Path(path).read_text(encoding="utf-8"))
-        if plain["format"] != _FORMAT:
-            raise ModelError(f"{path}: a state of format {plain['format']!r}, not {_FORMAT}")
-        owner, states = plain["model"], {n: _state(s) for n, s in plain["states"].items()}
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{path}: holds no state of a stream: {error!r}") from None
-    if owner != bundle.digest:
-        raise ModelError(
-            f"{path}: the state of another model ({owner[:12]}, not {bundle.digest[:12]}); start"
-            " afresh, or load the model it was saved with"
-        )
-    return StreamScorer(bundle, states)
+    scorer = StreamScorer(bundle)
+    scorer.states.update(read_stream(Path(path), scorer.reader))
+    return scorer
 
 
-def _column(value: Any) -> Any:
+def _column(name: str, value: Any) -> Any:
     """A value as an Arrow column of one row."""
     import pyarrow as pa
 
-    try:
-        array = pa.array([value])
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
-        array = pa.array([str(value)])
-    return pa.chunked_array([array])
+    return pa.chunked_array([arrow_column(name, [value])])
 
 
 def _time(tick: int, kind: str) -> datetime | int:
     return _EPOCH + timedelta(microseconds=tick) if kind == "datetime" else tick
-
-
-def _plain(state: AssetState) -> dict[str, Any]:
-    """An asset's state as plain data; what is not finite becomes None or text."""
-    return {
-        "last": state.last,
-        "time": state.time.tolist(),
-        "sensors": [[_number(value) for value in row] for row in state.sensors.tolist()],
-        "texts": [list(column) for column in state.texts],
-        "alarm": state.alarm.to_json(),
-    }
-
-
-def _number(value: float) -> float | str | None:
-    if math.isnan(value):
-        return None
-    return value if math.isfinite(value) else str(value)
-
-
-def _state(plain: Mapping[str, Any]) -> AssetState:
-    rows = plain["sensors"]
-    values = [[math.nan if v is None else float(v) for v in row] for row in rows]
-    time = np.array(plain["time"], np.int64)
-    return AssetState(
-        int(plain["last"]),
-        time,
-        np.array(values, np.float64).reshape(len(rows), len(time)),
-        tuple(tuple(column) for column in plain["texts"]),
-        AlarmCarry.from_json(plain["alarm"]),
-    )

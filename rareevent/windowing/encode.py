@@ -84,9 +84,15 @@ class RowEncoder:
         def fill(block: tuple[int, int]) -> None:
             out[slice(*block)] = self.scaler.apply(raw.block(*block)).T
 
+        blocks = _row_blocks(len(frame))
+        if len(blocks) < 2:
+            # A thread takes longer to start than a stream's few rows take.
+            for block in blocks:
+                fill(block)
+            return out
         # NumPy computes outside the interpreter's lock, and every block writes rows of its own.
         with ThreadPoolExecutor(_threads()) as pool:
-            for _ in pool.map(fill, _row_blocks(len(frame))):
+            for _ in pool.map(fill, blocks):
                 pass
         return out
 

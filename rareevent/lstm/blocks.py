@@ -13,7 +13,7 @@ where they look. Two layouts serve that:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from rareevent.windowing.temporalize import Windows
 
 # At this size the buffers of two small layers fit a core's second-level cache.
 WINDOWS_PER_BLOCK = 2048
+# Numbers in a line of a core's cache. Rows of so many of them begin at such lines, where a core
+# reads them at once.
+CACHE_LINE = 16
 # Windows far apart share no rows; a block of them is halved until it needs at most this many.
 ROWS_PER_BLOCK = 1 << 17
 # Slots per window up to which computing unused slots costs less than gathering columns.
@@ -37,8 +40,8 @@ class Block:
     source : int64 [t], the rows to project, in column order
     slots : int, columns computed at each step
     keep : int64 [w], the slot of each window
-    picks : (int64 [w] first column, int64 [w] last column) that a window may read; None where
-        windows lie in runs
+    picks : (int64 [slots] first column, int64 [slots] last column) that a slot may read; None
+        where windows lie in runs
     lookback : int, rows per window
     """
 
@@ -73,7 +76,19 @@ def blocks(windows: Windows, size: int = WINDOWS_PER_BLOCK) -> Iterator[tuple[sl
             middle = (part.start + part.stop) // 2
             pending += [slice(middle, part.stop), slice(part.start, middle)]
         else:
-            yield part, block
+            yield part, _in_full_lines(block)
+
+
+def _in_full_lines(block: Block) -> Block:
+    """The block with a few slots more that belong to no window, see `CACHE_LINE`."""
+    unused = -block.slots % CACHE_LINE
+    source, picks = block.source, block.picks
+    if picks is None:
+        source = np.append(source, np.repeat(source[-1:], unused))
+    else:
+        first, last = (np.append(pick, np.repeat(pick[-1:], unused)) for pick in picks)
+        picks = first, last
+    return replace(block, source=source, slots=block.slots + unused, picks=picks)
 
 
 def lay_out(windows: Windows) -> Block:

@@ -16,15 +16,16 @@ layer's h_t; the logits are the head on the last layer's last h (or, flattened, 
 steps), plus, where there is a skip, a linear map of the window's last row. A network that reads in
 both directions has a second set of weights per layer, for which t counts from the window's last
 row to its first; both outputs at a row, side by side, are the next layer's input, and the head
-reads each direction where it ends. Its layers run one after the other (`both_ways`), the others
-step by step through all layers (`loop`).
+reads each direction where it ends. Its layers run one after the other (`both_ways`), those of the
+others together, each a step behind the layer below (`loop`).
 
 What makes it fast: the first layer's W x_t (behind the linear projection, where there is one)
 is computed once for each row of a block, not once for each window that holds the row; arrays
-are feature-major, so that each gate is one contiguous stretch; blocks are shared out over the
-cores; a sigmoid is
-σ(x) = tanh(x / 2) / 2 + 1/2 with the inner half folded into the weights, so that gates and a
-tanh candidate need a single call; buffers are allocated once and written in place.
+are feature-major, so that each gate is one contiguous stretch; a sigmoid is
+σ(x) = (tanh(x / 2) + 1) / 2 with both halves folded into the weights, so that gates and a
+tanh candidate need a single call; buffers are allocated once and written in place; blocks are
+shared out over the cores, and since layers move on together a step is a few large calls, for
+threads meet wherever a call returns to Python.
 """
 
 from __future__ import annotations
@@ -101,9 +102,7 @@ def forward(network: Network, windows: Windows, block: int = WINDOWS_PER_BLOCK) 
         # Buffers belong to a loop, so each stretch has one of its own.
         loop, mine = _loop(network), logits[stretch]
         for part, layout in blocks(windows.take(stretch), most):
-            for _ in loop.steps(windows.rows, layout):
-                pass
-            mine[part] = loop.logits(layout)
+            mine[part] = loop.run(windows.rows, layout)
 
     with one_blas_thread():
         share_out(run, len(windows), most)
@@ -176,11 +175,9 @@ def gates(network: Network, windows: Windows) -> tuple[Gates, ...]:
     with one_blas_thread():
         most = loop.most_windows(windows.lookback, WINDOWS_PER_BLOCK)
         for part, layout in blocks(windows, most):
-            for cell in loop.steps(windows.rows, layout):
-                i, f, o, candidate = cell.gates
-                for place, array in enumerate((i, f, candidate, o, cell.state, cell.hidden)):
-                    target = seen[cell.layer][place][:, cell.step, cell.part]
-                    target[order[part]] = array[:, layout.keep].T
+            for moved in loop.watch(windows.rows, layout):
+                target = seen[moved.layer][:, :, moved.step, moved.part]
+                target[:, order[part]] = moved.values[:, :, layout.keep].swapaxes(1, 2)
     return tuple(Gates(*arrays) for arrays in seen)
 
 

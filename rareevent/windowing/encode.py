@@ -23,10 +23,12 @@ from rareevent.windowing.channels import (
 from rareevent.windowing.drift import choose_channels
 from rareevent.windowing.scale import Scaler, fit_scaler
 
-# Small enough that a block of a hundred sensors stays in a core's cache.
-_BLOCK = 2_048
+# Readings encoded at once: few enough to stay in a core's cache, and many, for threads meet
+# wherever a call returns to Python.
+_AT_ONCE = 1 << 17
+_FEWEST_ROWS, _MOST_ROWS = 1_024, 16_384
 # Beyond this many training rows, statistics are learned on evenly spaced blocks of them.
-_SAMPLE = 262_144
+_SAMPLE, _SAMPLE_BLOCK = 262_144, 2_048
 # Volatility never looks below this share of a sensor's usual deviation: log(0) says nothing.
 _FLOOR_SHARE = 0.01
 UNKNOWN = "(unknown)"
@@ -84,7 +86,7 @@ class RowEncoder:
         def fill(block: tuple[int, int]) -> None:
             out[slice(*block)] = self.scaler.apply(raw.block(*block)).T
 
-        blocks = _row_blocks(len(frame))
+        blocks = _row_blocks(len(frame), self._rows_at_once)
         if len(blocks) < 2:
             # A thread takes longer to start than a stream's few rows take.
             for block in blocks:
@@ -95,6 +97,11 @@ class RowEncoder:
             for _ in pool.map(fill, blocks):
                 pass
         return out
+
+    @property
+    def _rows_at_once(self) -> int:
+        """Rows of a block; what is computed does not depend on it."""
+        return min(max(_AT_ONCE // max(len(self.sensors), 1), _FEWEST_ROWS), _MOST_ROWS)
 
     def _check(self, frame: SensorFrame) -> None:
         absent = [n for n in self.sensors if n not in frame.sensors]
@@ -229,7 +236,7 @@ def _floors(raw: RowEncoder, layout: _Layout, sample: Float64) -> Float64:
 
 def _blocks_to_sample(training_rows: Bool) -> list[tuple[int, int]]:
     """Row ranges that hold training rows: all of them, or evenly spaced ones of a long history."""
-    ranges = _row_blocks(len(training_rows))
+    ranges = _row_blocks(len(training_rows), _SAMPLE_BLOCK)
     counts = [int(training_rows[low:high].sum()) for low, high in ranges]
     useful = [r for r, count in zip(ranges, counts, strict=True) if count]
     step = max(1, round(sum(counts) / _SAMPLE))
@@ -241,8 +248,8 @@ def _threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _row_blocks(rows: int) -> list[tuple[int, int]]:
-    return [(low, min(low + _BLOCK, rows)) for low in range(0, rows, _BLOCK)]
+def _row_blocks(rows: int, size: int) -> list[tuple[int, int]]:
+    return [(low, min(low + size, rows)) for low in range(0, rows, size)]
 
 
 def _layout(encoder: RowEncoder) -> _Layout:

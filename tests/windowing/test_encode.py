@@ -169,7 +169,8 @@ def test_blocks_do_not_show(monkeypatch):
     encoder = fit_encoder(frame, first(300, 400), EVERYTHING)
     whole = encoder.encode(frame)
 
-    monkeypatch.setattr(encode, "_BLOCK", 17)
+    monkeypatch.setattr(encode, "_FEWEST_ROWS", 17)
+    monkeypatch.setattr(encode, "_MOST_ROWS", 17)
 
     assert np.array_equal(encoder.encode(frame), whole)
 

@@ -214,3 +214,13 @@ def test_an_event_after_the_time_asked_about_is_not_told():
 
     assert early.ahead is None
     assert late.ahead == 90 * MINUTE
+
+
+def test_an_event_is_known_once_the_delay_of_its_feed_has_passed():
+    bundle = tiny_bundle(tiny_config(score={"event_delay": "7min"}))
+    bundle = replace(bundle, past=drawn(bundle, [100, 200], [90 * MINUTE, 2 * MINUTE]))
+
+    # The second one's outcome is known when its horizon of five minutes and seven more have gone.
+    assert [one.tick // MINUTE for one in ask(bundle, at=211).windows] == [100]
+    assert [one.tick // MINUTE for one in ask(bundle, at=212).windows] == [100, 200]
+    assert [ask(bundle, at=at).windows[0].ahead for at in (196, 197)] == [None, 90 * MINUTE]

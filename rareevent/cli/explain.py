@@ -21,7 +21,12 @@ _MOST_SENSORS, _MOST_ROWS = 8, 6
     help="models:/NAME@champion, models:/NAME/VERSION, runs:/RUN_ID or a bundle directory.",
 )
 @click.option("--input", "source", required=True, help="A file, a directory or a glob.")
-@click.option("--at", required=True, help="Time of the row whose score is to be explained.")
+@click.option(
+    "--at",
+    required=True,
+    help="Time of the row whose score is to be explained, as the input writes times, or with Z or"
+    " another offset from UTC.",
+)
 @click.option("--asset", help="Needed where the input holds several assets.")
 @click.option("--events", type=click.Path(dir_okay=False), help="Known events, one row each.")
 @click.option(
@@ -55,14 +60,16 @@ def command(
         return
     asset_words = f"{shown.asset}, " if shown.asset else ""
     click.echo(
-        f"{asset_words}{shown.times[0]} to {shown.at}: probability {plain['probability']:.1%},"
-        f" threshold {plain['threshold']:.1%}; {plain['quiet_probability']:.1%} were every"
-        " channel at its training median"
+        f"{asset_words}{shown.times[0]} to {shown.at}{shown.zone}:"
+        f" probability {plain['probability']:.1%}, threshold {plain['threshold']:.1%};"
+        f" {plain['quiet_probability']:.1%} were every channel at its training median"
     )
     console = stdout_console()
     console.print(sensor_table(plain["sensors"]))
     console.print(row_table(plain["rows"]))
     click.echo(quality_words(plain["quality"]))
+    if shown.left_out:
+        click.echo(f"{shown.left_out:,} rows of the input cannot be read; a job rejects them too.")
     if plain["similar"]["windows"]:
         console.print(similar_table(plain["similar"]))
     else:

@@ -55,7 +55,8 @@ def read_bound(value: int | str, key: str, stage: Ingest, clock: Clock) -> int:
     """
     place = Place(key, lambda row: key)
     try:
-        times = read_times_like(pa.chunked_array([[value]]), stage.time_format, (), place)
+        # As text: a whole number may be too large for 64 bits.
+        times = read_times_like(pa.chunked_array([[str(value)]]), stage.time_format, (), place)
     except DataError as error:
         raise ConfigError(str(error)) from None
     if times.kind != clock.kind:

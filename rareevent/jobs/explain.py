@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import os
@@ -16,10 +17,11 @@ from rareevent.bundle import load_bundle
 from rareevent.errors import OutputError
 from rareevent.forecast.encoder import Encoder, SurpriseEncoder
 from rareevent.ingestion.frame import Clock, SensorFrame
-from rareevent.jobs.gates import find_row, find_window, read_rows
+from rareevent.jobs.gates import find_row, find_window
 from rareevent.report.words import Times
 from rareevent.scoring.evidence import Evidence, find_evidence
 from rareevent.scoring.similar import Similar, SimilarWindow, find_similar
+from rareevent.scoring.whole import read_whole
 from rareevent.scoring.window_readings import (
     Readings,
     WindowQuality,
@@ -51,6 +53,8 @@ class Explanation:
     quality : of the window
     similar : past windows that resemble it, and what came of them
     clock, horizon : how time is counted, and how far ahead the model looks, in ticks
+    zone : " UTC" where the input has local times, as those told here are UTC; else empty
+    left_out : rows of the input that cannot be read, and that a scoring job rejects
     """
 
     model: str
@@ -67,6 +71,8 @@ class Explanation:
     similar: Similar
     clock: Clock
     horizon: int
+    zone: str = ""
+    left_out: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; sensors by credit, rows by time."""
@@ -80,6 +86,7 @@ class Explanation:
             "quiet_probability": found.quiet_probability,
             "logit": found.logit,
             "quiet_logit": found.quiet_logit,
+            "rows_left_out": self.left_out,
             "sensors": [self._sensor(int(number)) for number in found.order],
             "rows": [
                 {"time": time, "credit": float(credit), "quiet_from_here": float(without)}
@@ -164,7 +171,7 @@ def explain(
     ----------
     model : URI or bundle directory
     source : file, directory or glob that holds the window's rows, and those that its channels read
-    at : time of its last row, written as the input writes times
+    at : time of its last row, written as the input writes times, or with its offset from UTC
     asset : needed where the input holds several
     events : known events, which cut segments
 
@@ -177,7 +184,7 @@ def explain(
     """
     found = resolve_model(model, home)
     bundle = load_bundle(found.folder)
-    frame = read_rows(bundle, source, events)
+    frame, left_out = read_whole(bundle, source, events)
     row = find_row(bundle, frame, at, asset)
     window = find_window(bundle, frame, row, source)
     evidence = find_evidence(bundle, window)
@@ -199,6 +206,8 @@ def explain(
         similar=find_similar(bundle, window, evidence.owner, evidence.credit, mine, tick),
         clock=frame.clock,
         horizon=bundle.horizon,
+        zone="" if bundle.config.ingest.timezone is None else " UTC",
+        left_out=left_out,
     )
 
 
@@ -212,13 +221,16 @@ def save_explanation(shown: Explanation, folder: str | Path) -> list[Path]:
     """
     folder = Path(folder)
     contents = dict(zip(FILES, (_picture(shown), _as_csv(shown).encode()), strict=True))
+    asides = {name: folder / f".{name}.{os.getpid()}.part" for name in contents}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():
-            aside = folder / f".{name}.{os.getpid()}.part"
-            aside.write_bytes(content)
-            aside.replace(folder / name)
+            asides[name].write_bytes(content)
+            asides[name].replace(folder / name)
     except OSError as error:
+        for aside in asides.values():
+            with contextlib.suppress(OSError):
+                aside.unlink(missing_ok=True)
         raise OutputError(f"{folder}: cannot be written: {error.strerror}") from None
     return [folder / name for name in contents]
 
@@ -242,8 +254,9 @@ def _picture(shown: Explanation) -> bytes:
     moved = [name for name in ranked if name in shown.readings][:_MOST_LANES]
     asset = f"{shown.asset}, " if shown.asset else ""
     return evidence_png(
-        f"{asset}{shown.times[0]} to {shown.at}: probability {found.probability:.1%}, threshold"
-        f" {shown.threshold:.1%}, were all quiet {found.quiet_probability:.1%}",
+        f"{asset}{shown.times[0]} to {shown.at}{shown.zone}:"
+        f" probability {found.probability:.1%}, threshold {shown.threshold:.1%},"
+        f" were all quiet {found.quiet_probability:.1%}",
         {found.owners[number]: float(found.credit[number]) for number in order},
         found.cells[order],
         shown.times,

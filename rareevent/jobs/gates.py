@@ -16,14 +16,11 @@ from rareevent.bundle import Bundle, load_bundle
 from rareevent.errors import ConfigError, DataError, OutputError
 from rareevent.evaluation.gate_reading import GateReading, read_gates
 from rareevent.evaluation.unit_moves import match_windows
-from rareevent.ingestion import ingest_for_scoring
 from rareevent.ingestion.exclusions import read_bound
-from rareevent.ingestion.files import find_files
 from rareevent.ingestion.frame import Fate, SensorFrame
-from rareevent.ingestion.readers import read_names
 from rareevent.lstm.cell import Gates, Network, gates
 from rareevent.scoring.engine import REASONS, score_frame
-from rareevent.scoring.inputs import check_columns, event_feed
+from rareevent.scoring.whole import read_whole
 from rareevent.tracking.home import Home
 from rareevent.tracking.resolve import resolve_model
 from rareevent.windowing.curve_shift import curve_shift
@@ -172,16 +169,13 @@ def member_of(bundle: Bundle, member: int) -> Network:
 def read_rows(bundle: Bundle, source: str, events: str | None) -> SensorFrame:
     """Rows that fit the model, cut into segments as a scoring job would cut them.
 
+    Rows that such a job would reject are left out.
+
     Raises
     ------
     DataError, ModelError
     """
-    stage, files = bundle.config.ingest, find_files(source, "--input")
-    check_columns(bundle, read_names(files[0], stage), str(files[0]))
-    feed = None if events is None else event_feed(bundle, events)
-    delay = bundle.event_delay
-    frame, _ = ingest_for_scoring(stage, files, bundle.clock, bundle.needs, feed, delay)
-    return frame
+    return read_whole(bundle, source, events)[0]
 
 
 def find_row(bundle: Bundle, frame: SensorFrame, at: str, asset: str | None) -> int:
@@ -196,15 +190,16 @@ def find_row(bundle: Bundle, frame: SensorFrame, at: str, asset: str | None) -> 
         raise ConfigError(f"--asset is needed: the input holds {_some(frame.assets)}")
     code = 0 if asset is None else _asset_code(frame, asset)
     first, last = frame.asset_starts[code : code + 2]
-    value = int(at) if frame.clock.kind == "age" and at.strip().isdigit() else at
-    tick = read_bound(value, "--at", bundle.config.ingest, frame.clock)
+    stage = bundle.config.ingest
+    tick = read_bound(at, "--at", stage, frame.clock)
     time = frame.time[first:last]
     row = int(np.searchsorted(time, tick))
     if row < len(time) and time[row] == tick:
         return int(first) + row
     near = np.sort(np.argsort(np.abs(time - tick), kind="stable")[:_NEAREST])
     words = ", ".join(frame.clock.text(int(time[n])) for n in near)
-    raise ConfigError(f"--at {at}: no row has this time; the nearest are {words}")
+    zone = "" if stage.timezone is None else " (UTC)"
+    raise ConfigError(f"--at {at}: no row has this time; the nearest are {words}{zone}")
 
 
 def find_window(bundle: Bundle, frame: SensorFrame, row: int, source: str) -> Windows:

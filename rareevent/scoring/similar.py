@@ -105,10 +105,14 @@ def find_similar(
 def _known_wait(bundle: Bundle, past: PastWindows, one: int, tick: int) -> int | None:
     """Ticks from a past window to its next event; None where none is known by the time asked about.
 
+    An event counts as known once `event_delay` has passed, as it does when scoring.
+
     Where time is an age, the windows are other assets' and all that came of them is known.
     """
     wait = int(past.time_to_event[one])
-    if wait < 0 or (bundle.clock.kind == "datetime" and past.time[one] + wait > tick):
+    if wait < 0 or (
+        bundle.clock.kind == "datetime" and past.time[one] + wait + bundle.event_delay > tick
+    ):
         return None
     return wait
 
@@ -128,7 +132,7 @@ def _known_by(bundle: Bundle, past: PastWindows, asset: str, tick: int) -> Bool:
     mine = np.array([name == asset for name in past.assets], bool)[past.asset]
     if bundle.clock.kind == "age":
         return ~mine
-    before = past.time + bundle.horizon <= tick
+    before = past.time + bundle.horizon + bundle.event_delay <= tick
     return before & (~mine | (past.time + _width(bundle) <= tick))
 
 

@@ -5,20 +5,24 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from rareevent.bundle import save_bundle
+from rareevent.bundle import load_bundle, save_bundle
 from rareevent.bundle.past import PastWindows
 from rareevent.cli.app import app
-from rareevent.errors import ConfigError, DataError
+from rareevent.errors import ConfigError, DataError, OutputError
 from rareevent.jobs.explain import explain, save_explanation
 from rareevent.jobs.gates import window_gates
+from rareevent.scoring.job import ScoreOptions, score_files
 from tests.bundles import MINUTE, raw_rows, tiny_bundle, tiny_config
+from tests.scoring.outputs import scored
 from tests.scoring.test_evidence import reading_only
 
 AT = "2024-03-01 00:20:00"
+TOLD = ScoreOptions(evidence=True)
 
 
 @pytest.fixture
@@ -140,3 +144,61 @@ def test_the_command_answers_machines_without_tensorflow(place):
 
     assert json.loads(done.stdout)["asset"] == "m1"
     assert done.stderr.strip().endswith("[]")
+
+
+def test_an_alarm_is_explained_on_the_very_file_it_was_scored_on(place):
+    """A job rejects a row that cannot be read and scores the others; so is the alarm explained."""
+    table = raw_rows(60).astype(object)
+    table.loc[62, "s1"], table.loc[70, "when"], table.loc[75, "machine"] = "Bad", "soon", None
+    table.to_csv("dirty.csv", index=False)
+    table.drop(index=[62, 70, 75]).to_csv("clean.csv", index=False)
+    score_files(load_bundle("bundle"), Path("dirty.csv"), Path("out"), options=TOLD)
+    alarms = scored(Path("out"), "alarms")
+    alarm = alarms[(alarms["asset"] == "m2") & (alarms["sensor_1"].notna())].iloc[0]
+
+    dirty = explain("bundle", "dirty.csv", str(alarm.time), asset="m2")
+    clean = explain("bundle", "clean.csv", str(alarm.time), asset="m2")
+
+    assert dirty.left_out == 3
+    assert dirty.to_json() == {**clean.to_json(), "rows_left_out": 3}
+    assert dirty.to_json()["sensors"][0]["name"] == alarm.sensor_1
+    assert dirty.to_json()["sensors"][0]["credit"] == pytest.approx(alarm.credit_1, abs=1e-4)
+
+
+def test_a_file_of_which_no_row_can_be_read_says_why(place):
+    raw_rows(4).assign(when="soon").to_csv("soon.csv", index=False)
+    with pytest.raises(DataError, match="'soon' is in no time format known"):
+        explain("bundle", "soon.csv", AT, asset="m2")
+    raw_rows(4).assign(s1="Bad").to_csv("bad.csv", index=False)
+    with pytest.raises(DataError, match=r"bad.csv: none of its 8 rows can be read"):
+        explain("bundle", "bad.csv", AT, asset="m2")
+
+
+def test_times_told_are_utc_and_say_so_where_the_input_has_local_ones(place, capsys):
+    ingest = {**tiny_config().dump()["ingest"], "timezone": "Europe/Berlin"}
+    save_bundle(tiny_bundle(tiny_config(ingest=ingest)), place / "berlin")
+    call = ["explain", "--model", "berlin", "--input", "rows.csv", "--asset", "m1"]
+    app.main([*call, "--at", AT], standalone_mode=False)
+    said = capsys.readouterr().out
+    assert "m1, 2024-02-29 23:17:00 to 2024-02-29 23:20:00 UTC: probability" in said
+    app.main([*call, "--at", "2024-02-29T23:20Z"], standalone_mode=False)
+    assert capsys.readouterr().out == said
+    with pytest.raises(ConfigError, match=r"23:01:00, 2024-02-29 23:02:00 \(UTC\)"):
+        explain("berlin", "rows.csv", "2024-02-29 23:20", asset="m1")
+
+
+def test_a_time_that_no_clock_has_is_refused_and_no_defect(place):
+    bundle = tiny_bundle(tiny_config(label={"horizon": 5}))
+    save_bundle(replace(bundle, clock=replace(bundle.clock, kind="age")), place / "aged")
+    raw_rows(9, ("m1",)).assign(when=range(-4, 5)).to_csv("aged.csv", index=False)
+    assert explain("aged", "aged.csv", "-2").times == ("-4", "-3", "-2")
+    for at in ("9" * 30, "\u00b2", "1.5", ""):
+        with pytest.raises(ConfigError, match="--at"):
+            explain("aged", "aged.csv", at)
+
+
+def test_what_is_in_the_way_of_a_picture_is_told_and_nothing_is_left(place):
+    (place / "out" / "evidence.png").mkdir(parents=True)
+    with pytest.raises(OutputError, match="cannot be written"):
+        save_explanation(look(), "out")
+    assert [path.name for path in (place / "out").iterdir()] == ["evidence.png"]

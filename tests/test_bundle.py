@@ -159,6 +159,8 @@ def swap_in_other_arrays(folder):
         (lambda f: edit(f, lambda p: p.update(files={})), "names no weights.npz"),
         (lambda f: edit(f, lambda p: p["files"].update({"../x": "0"})), "outside the bundle"),
         (lambda f: edit(f, lambda p: p.update(clock=[])), "not what it should be"),
+        (lambda f: edit(f, lambda p: p.update(profile=None)), "profile must be an object.* None"),
+        (lambda f: edit(f, lambda p: p.update(provenance=[])), "provenance must be an object"),
         (lambda f: edit(f, lambda p: p.update(version="1")), "no format version that exists"),
         (lambda f: edit(f, lambda p: p.update(version=0)), "no format version that exists"),
     ],

@@ -157,8 +157,8 @@ def from_parts(plain: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Bu
             networks=networks,
             calibration=Calibration.from_parts(plain["calibration"], _below("calibration", arrays)),
             policy=AlarmPolicy.from_json(plain["alarm"]),
-            profile=plain["profile"],
-            provenance=plain["provenance"],
+            profile=_mapping("profile", plain),
+            provenance=_mapping("provenance", plain),
             blend=_blend_from(plain, arrays, len(encoder.channels), config.window.lookback),
             past=_past_from(
                 plain, arrays, description_width(len(encoder.channels), config.window.lookback)
@@ -170,6 +170,13 @@ def from_parts(plain: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Bu
         raise ModelError(f"the part {error} is missing") from None
     except (TypeError, ValueError, AttributeError) as error:
         raise ModelError(f"a part is not what it should be: {error}") from None
+
+
+def _mapping(name: str, plain: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = plain[name]
+    if not isinstance(found, Mapping):
+        raise ModelError(f"its {name} must be an object; received {found!r:.40}")
+    return found
 
 
 def _blend_from(

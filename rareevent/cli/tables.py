@@ -112,6 +112,8 @@ def runs_table(records: Sequence[RunRecord]) -> Table:
     for name in ("run", "name", "status", "model", "caught", "false/event", "PR-AUC", "ROC-AUC"):
         table.add_column(name, no_wrap=name != "name")
     several = len({record.experiment for record in records}) > 1
+    if any("error" in record.tags for record in records):
+        table.add_column("why it ended")
     for record in records:
         m = record.metrics
         events = m.get("test/events")
@@ -126,6 +128,7 @@ def runs_table(records: Sequence[RunRecord]) -> Table:
             ", ".join(record.models),
             caught,
             *(_figure(m.get(f"test/{n}")) for n in ("false_alarms_per_event", "pr_auc", "roc_auc")),
+            *([record.tags["error"]] if "error" in record.tags else []),
         )
     return table
 

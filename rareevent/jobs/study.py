@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 DATABASE = "study.db"
-# Marks on a trial: it runs the pipeline as it is; or it ended with this error.
-AS_IS, ERROR = "as_is", "error"
+# Marks on a trial: it runs the pipeline as it is; it ended with this error; so often were its
+# values left half done before.
+AS_IS, ERROR, LEFT = "as_is", "error", "left"
+# Values whose process dies time and again, for want of memory say, do so wherever they are tried.
+_MOST_TRIES = 3
 # Writers wait for each other; a write takes milliseconds.
 _SECONDS_TO_WAIT = 60
 # Before so many trials there is no median to prune by.
@@ -84,21 +87,35 @@ def settle_leftovers(study: Study) -> int:
 
     Only for who holds the study: no trial may be running.
 
+    Values that were left half done three times are given up as failed.
+
     Returns
     -------
-    how many trials were left half done
+    how many trials were left half done and are tried again
     """
     from optuna.trial import TrialState
 
     left = study.get_trials(states=(TrialState.RUNNING,))
-    for trial in left:
-        study.tell(trial.number, state=TrialState.FAIL)
-        if trial.params:
-            study.enqueue_trial(trial.params)
+    again = [trial for trial in left if _is_tried_again(study, trial)]
     known = (TrialState.WAITING, TrialState.COMPLETE)
     if not any(t.user_attrs.get(AS_IS) for t in study.get_trials(states=known)):
         study.enqueue_trial({}, user_attrs={AS_IS: True})
-    return len(left)
+    return len(again)
+
+
+def _is_tried_again(study: Study, trial: FrozenTrial) -> bool:
+    """End a trial that was left half done; whether its values are tried again."""
+    from optuna.trial import Trial, TrialState
+
+    tries = trial.user_attrs.get(LEFT, 0) + 1
+    given_up = bool(trial.params) and tries >= _MOST_TRIES
+    if given_up:
+        words = f"its process was killed {tries} times, perhaps for want of memory"
+        Trial(study, trial._trial_id).set_user_attr(ERROR, words)
+    study.tell(trial.number, state=TrialState.FAIL)
+    if trial.params and not given_up:
+        study.enqueue_trial(trial.params, user_attrs={LEFT: tries})
+    return not given_up
 
 
 def finished(study: Study) -> list[FrozenTrial]:

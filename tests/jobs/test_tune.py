@@ -177,6 +177,22 @@ def test_half_done_trials_are_queued_again_with_their_values(line, tmp_path):
     assert sorted(map(json.dumps, values)) == sorted(map(json.dumps, [{}, drawn]))
 
 
+def test_values_whose_process_dies_every_time_are_given_up_as_failed(line, tmp_path):
+    study = open_study(tmp_path, "s")
+    settle_leftovers(study)
+    study.tell(ask(study, 0), 0.5)  # the pipeline as it is
+    drawn, counts = suggest(ask(study, 0), line.tune.over()), []
+    for _ in range(3):
+        counts.append(settle_leftovers(study))
+        if counts[-1]:
+            assert suggest(ask(study, 0), line.tune.over()) == drawn
+
+    assert counts == [1, 1, 0]
+    assert [t.state.name for t in study.trials] == ["COMPLETE", "FAIL", "FAIL", "FAIL"]
+    assert [t.number for t in finished(study)] == [0, 3]
+    assert "killed 3 times" in finished(study)[1].user_attrs["error"]
+
+
 def test_values_that_cannot_be_learned_with_fail_their_trial_alone(line, tmp_path):
     wild = {"train.learning_rate": [1e30], "train.clipnorm": [1e30]}
     config = validate_pipeline(settings(line.ingest.source, space=wild))

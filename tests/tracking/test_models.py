@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from rareevent.bundle import load_bundle, save_bundle
+from rareevent.cli.tables import runs_table
 from rareevent.errors import ModelError, TrackingError
 from rareevent.tracking.listing import full_run_id, get_record, list_runs
 from rareevent.tracking.models import aliases, log_bundle, set_alias, version_of_run, versions
@@ -228,3 +229,16 @@ def test_resolving_a_directory_wakes_no_mlflow(bundle_folder):
     assert (
         subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2]).returncode == 0
     )
+
+
+def test_the_table_of_runs_says_why_one_ended_and_has_no_such_column_otherwise(home):
+    with training_run("line", "good"):
+        pass
+    assert [column.header for column in runs_table(list_runs()).columns][-1] == "ROC-AUC"
+
+    with pytest.raises(ModelError), training_run("line", "bad"):
+        raise ModelError("the loss is no number")
+
+    reasons = runs_table(list_runs()).columns[-1]
+    assert reasons.header == "why it ended"
+    assert list(reasons.cells) == ["ModelError: the loss is no number", ""]

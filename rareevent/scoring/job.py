@@ -31,6 +31,7 @@ from rareevent.scoring.output import Format, settle
 from rareevent.scoring.pieces import take_file
 from rareevent.scoring.plan import InputFile, Plan, check_names, make_plan
 from rareevent.scoring.rescore import rescore_late
+from rareevent.scoring.sift import Past
 from rareevent.scoring.state import read_late, read_seen, read_states, write_late
 from rareevent.scoring.store import (
     Store,
@@ -43,7 +44,7 @@ from rareevent.scoring.store import (
 )
 from rareevent.scoring.summary import ScoreSummary, Totals, summarise
 from rareevent.scoring.survey import survey_file
-from rareevent.scoring.take import Past, Source, Taking
+from rareevent.scoring.take import Source, Taking
 
 Step = Callable[[str, float, float, str], None]
 Watch = Callable[[Continued], None]

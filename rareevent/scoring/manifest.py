@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ import numpy as np
 
 from rareevent.bundle import Bundle
 from rareevent.errors import DataError
-from rareevent.scoring.carry import Reader
+from rareevent.scoring.carry import AssetState, Reader
 from rareevent.scoring.folder import REJECTED
 from rareevent.scoring.late_events import known_by, write_heeded
 from rareevent.scoring.monitor import slots_by_file, write_counts
@@ -33,10 +34,11 @@ from rareevent.scoring.output import (
 )
 from rareevent.scoring.plan import InputFile
 from rareevent.scoring.rejected import rejected_schema
-from rareevent.scoring.state import lasts_of, write_late, write_seen, write_states
+from rareevent.scoring.state import Seen, lasts_of, write_late, write_seen, write_states
 from rareevent.scoring.store import Store, identity, is_anothers, write_about
 from rareevent.scoring.tables import stage_rows
-from rareevent.scoring.take import Taking, Tally
+from rareevent.scoring.take import Taking
+from rareevent.scoring.tally import Tally
 from rareevent.scoring.told import untold
 
 if TYPE_CHECKING:
@@ -69,6 +71,24 @@ class Job:
     reprocess: bool
 
 
+@dataclass(frozen=True)
+class Taken:
+    """What files left behind, to be entered at once.
+
+    Attributes
+    ----------
+    files : each with what it came to
+    states : asset -> its state after them
+    seen : rows taken
+    late : asset -> first time of its rows that came too late
+    """
+
+    files: Sequence[tuple[InputFile, Tally]]
+    states: Mapping[str, AssetState]
+    seen: Sequence[Seen]
+    late: Mapping[str, int]
+
+
 def commit_taking(job: Job, store: Store, file: InputFile, taking: Taking) -> None:
     """Write what a file comes to, and enter it in the manifest: all of it, or nothing.
 
@@ -82,16 +102,26 @@ def commit_taking(job: Job, store: Store, file: InputFile, taking: Taking) -> No
     with publishing(store, job.folder):
         parts = stage_rows(job.folder, bundle, job.model, rows, name, job.format)
         parts += stage_rejected(job, new_rejections(job, store, file, taking.rejections), name)
-        sync_staged(job.folder)
-        with store.transaction() as connection:
-            number = enter_input(connection, job, file, taking.tally())
-            enter(connection, parts, number)
-            write_states(connection, taking.states)
-            write_seen(connection, taking.seen)
-            write_late(connection, taking.late)
-            write_heeded(connection, known_by(job.reader, lasts_of(taking.states)))
-            write_counts(connection, slots_by_file(bundle, taking.counts.slots, number))
+        taken = Taken([(file, taking.tally())], taking.states, taking.seen, taking.late)
+        enter_taken(job, store, parts, taken)
+
+
+def enter_taken(job: Job, store: Store, parts: Sequence[Part], taken: Taken) -> None:
+    """Make staged parts last, and enter them with all that follows from their files, at once."""
+    sync_staged(job.folder)
+    numbers = []
+    with store.transaction() as connection:
+        for file, tally in taken.files:
+            numbers.append(enter_input(connection, job, file, tally))
+            slots = slots_by_file(job.reader.bundle, tally.counts, numbers[-1])
+            write_counts(connection, slots)
             connection.execute("DELETE FROM waiting WHERE path = ?", (file.name,))
+        # A part that several files share is no one's.
+        enter(connection, parts, numbers[0] if len(numbers) == 1 else 0)
+        write_states(connection, taken.states)
+        write_seen(connection, taken.seen)
+        write_late(connection, taken.late)
+        write_heeded(connection, known_by(job.reader, lasts_of(taken.states)))
 
 
 def part_name(sha256: str, bundle: Bundle) -> str:

@@ -38,6 +38,7 @@ from rareevent.scoring.pieces import clean_pieces
 from rareevent.scoring.places import places_of_taken
 from rareevent.scoring.rejected import CONFLICTING, LATE
 from rareevent.scoring.rows import CleanRows, join_rows
+from rareevent.scoring.sift import no_past
 from rareevent.scoring.state import (
     Seen,
     forget_seen,
@@ -49,7 +50,7 @@ from rareevent.scoring.state import (
 from rareevent.scoring.store import Store, write_about
 from rareevent.scoring.survey import Survey, survey_file
 from rareevent.scoring.tables import ScoredRows, schema_of, stage_rows
-from rareevent.scoring.take import Source, Taking, no_past
+from rareevent.scoring.take import Source, Taking
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -8,54 +8,43 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rareevent import errors
 from rareevent.bundle import Bundle
-from rareevent.ingestion.frame import Int64
-from rareevent.scoring.carry import AssetState
-from rareevent.scoring.drift_counts import add_counts
 from rareevent.scoring.folder import check_apart
 from rareevent.scoring.job import ScoreOptions, Step, begin, hold_output, open_job
-from rareevent.scoring.late_events import known_by, write_heeded
-from rareevent.scoring.manifest import Job, enter_input, new_rejections, part_name, stage_rejected
-from rareevent.scoring.monitor import read_counts, slots_by_file, write_counts
-from rareevent.scoring.output import Part, clear_staged, enter, publishing, sync_staged
+from rareevent.scoring.manifest import (
+    Job,
+    Taken,
+    enter_taken,
+    new_rejections,
+    part_name,
+    stage_rejected,
+)
+from rareevent.scoring.monitor import read_counts
+from rareevent.scoring.output import clear_staged, publishing
 from rareevent.scoring.plan import Plan
 from rareevent.scoring.rescore import rescore_late
 from rareevent.scoring.spark_messages import (
-    ASSET,
-    ERROR,
     MESSAGE_SCHEMA,
-    PART,
     Message,
     read_messages,
-    read_seen_arrays,
-    read_state,
     rows_schema,
 )
-from rareevent.scoring.spark_scores import finish_assets, part_of, score_slices
+from rareevent.scoring.spark_outcome import FileOutcome, Outcome
+from rareevent.scoring.spark_scores import finish_assets, score_slices
 from rareevent.scoring.spark_session import spark_session
 from rareevent.scoring.spark_slices import cut_slices, read_files
 from rareevent.scoring.spark_work import Work
 from rareevent.scoring.state import (
-    Seen,
-    lasts_of,
     read_late,
-    write_late,
-    write_seen,
-    write_states,
 )
 from rareevent.scoring.store import Store, open_store
 from rareevent.scoring.summary import ScoreSummary, Totals, summarise
-from rareevent.scoring.take import Tally
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
 # Numbers of a slice: few enough that a task holds several, so many that Spark's own cost is small.
@@ -63,97 +52,6 @@ _SLICE_CELLS = 1 << 20
 _FEWEST_ROWS = 1 << 12
 # Partitions per core, so that no core waits long for another one's last.
 _PER_CORE = 3
-
-
-@dataclass
-class _FileOutcome:
-    """What a file came to; grows in place with what the tasks tell."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    not_scored: Counter[str] = field(default_factory=Counter)
-    repairs: Counter[str] = field(default_factory=Counter)
-    assets: set[str] = field(default_factory=set)
-    events: set[tuple[str, int]] = field(default_factory=set)
-    span: list[int] = field(default_factory=list)
-    last: int | None = None
-    silent: frozenset[str] = frozenset()
-    slots: dict[int, Int64] = field(default_factory=dict)
-    rejections: list[pa.RecordBatch] = field(default_factory=list)
-
-    def add(self, message: Message) -> None:
-        """Take a note in."""
-        import pyarrow as pa
-
-        facts, arrays = message.facts, message.arrays
-        for name in ("rows", "scored", "rejected", "alarms"):
-            self.counts[name] += facts.get(name, 0)
-        self.not_scored.update(facts.get("not_scored", {}))
-        self.repairs.update(facts.get("repairs", {}))
-        self.assets.update(facts.get("assets", ()))
-        self.events.update((asset, tick) for asset, tick in facts.get("events", ()))
-        self.span += facts.get("span", ())
-        self.last = facts.get("last", self.last)
-        self.silent = frozenset(facts.get("silent", self.silent))
-        if "slots" in arrays:
-            add_counts(
-                self.slots, dict(zip(arrays["slots"].tolist(), arrays["counts"], strict=True))
-            )
-        if "rejected" in arrays:
-            with pa.ipc.open_stream(arrays["rejected"].tobytes()) as stream:
-                self.rejections += stream.read_all().to_batches()
-
-    def tally(self) -> Tally:
-        """The same in figures."""
-        count = self.counts
-        span = (min(self.span), max(self.span)) if self.span else None
-        assets, events = frozenset(self.assets), frozenset(self.events)
-        return Tally(
-            rows=count["rows"],
-            scored=count["scored"],
-            rejected=count["rejected"],
-            alarms=count["alarms"],
-            not_scored=self.not_scored,
-            repairs=self.repairs,
-            assets=assets,
-            events=events,
-            span=span,
-            last=self.last,
-            counts=self.slots,
-            silent=self.silent,
-        )
-
-
-@dataclass
-class _Outcome:
-    """What a job came to; grows in place with what the tasks tell."""
-
-    files: list[_FileOutcome]
-    parts: list[Part] = field(default_factory=list)
-    states: dict[str, AssetState] = field(default_factory=dict)
-    seen: list[Seen] = field(default_factory=list)
-    late: dict[str, int] = field(default_factory=dict)
-
-    def add(self, message: Message) -> None:
-        """Take a message in.
-
-        Raises
-        ------
-        RareEventError
-            What went wrong in a task.
-        """
-        if message.kind == ERROR:
-            raise getattr(errors, message.facts["type"])(message.facts["text"])
-        if message.kind == PART:
-            self.parts.append(part_of(message))
-        elif message.kind == ASSET:
-            state = read_state(message)
-            if state is not None:
-                self.states[message.asset] = state
-            self.seen += read_seen_arrays(message)
-        else:
-            self.files[message.rank].add(message)
-            for asset, since in message.facts.get("late", {}).items():
-                self.late[asset] = min(since, self.late.get(asset, since))
 
 
 def score_on_spark(
@@ -211,7 +109,7 @@ def _rows_of_slice(job: Job) -> int:
     return max(_SLICE_CELLS // columns, _FEWEST_ROWS, 4 * job.reader.kept_rows)
 
 
-def _run(job: Job, plan: Plan, slice_rows: int, master: str | None, step: Step) -> _Outcome:
+def _run(job: Job, plan: Plan, slice_rows: int, master: str | None, step: Step) -> Outcome:
     """Have the tasks do the work; nothing is entered yet."""
     digests = "".join(file.sha256 for file in plan.files)
     name = part_name(hashlib.sha256(digests.encode()).hexdigest(), job.reader.bundle)
@@ -227,7 +125,7 @@ def _run(job: Job, plan: Plan, slice_rows: int, master: str | None, step: Step) 
         name,
         slice_rows,
     )
-    outcome = _Outcome([_FileOutcome() for _ in plan.files])
+    outcome = Outcome([FileOutcome() for _ in plan.files])
     total = sum(file.rows for file in plan.files)
     try:
         with spark_session(master) as session:
@@ -269,24 +167,15 @@ def _messages(frame: DataFrame) -> Iterator[Message]:
     return read_messages(frame.toArrow().to_batches())
 
 
-def _commit(job: Job, store: Store, plan: Plan, outcome: _Outcome, totals: Totals) -> None:
+def _commit(job: Job, store: Store, plan: Plan, outcome: Outcome, totals: Totals) -> None:
     """Enter all files with what follows from them: all of it, or nothing."""
-    bundle, parts = job.reader.bundle, list(outcome.parts)
-    taken = [(file, done.tally()) for file, done in zip(plan.files, outcome.files, strict=True)]
+    parts, pairs = list(outcome.parts), list(zip(plan.files, outcome.files, strict=True))
+    files = [(file, done.tally()) for file, done in pairs]
     with publishing(store, job.folder):
-        for file, done in zip(plan.files, outcome.files, strict=True):
+        for file, done in pairs:
             rejections = new_rejections(job, store, file, done.rejections)
-            parts += stage_rejected(job, rejections, part_name(file.sha256, bundle))
-        sync_staged(job.folder)
-        with store.transaction() as connection:
-            for file, tally in taken:
-                number = enter_input(connection, job, file, tally)
-                write_counts(connection, slots_by_file(bundle, tally.counts, number))
-                connection.execute("DELETE FROM waiting WHERE path = ?", (file.name,))
-            enter(connection, parts, 0)
-            write_states(connection, outcome.states)
-            write_seen(connection, outcome.seen)
-            write_late(connection, outcome.late)
-            write_heeded(connection, known_by(job.reader, lasts_of(outcome.states)))
-    for file, tally in taken:
+            name = part_name(file.sha256, job.reader.bundle)
+            parts += stage_rejected(job, rejections, name)
+        enter_taken(job, store, parts, Taken(files, outcome.states, outcome.seen, outcome.late))
+    for file, tally in files:
         totals.add(file, tally)

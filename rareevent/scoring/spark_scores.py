@@ -16,6 +16,7 @@ from rareevent.scoring.carry import Continued
 from rareevent.scoring.drift_counts import drift_reference_of
 from rareevent.scoring.output import Part
 from rareevent.scoring.rows import join_rows
+from rareevent.scoring.sift import Past, no_past
 from rareevent.scoring.spark_messages import (
     ASSET,
     NOTE,
@@ -32,7 +33,7 @@ from rareevent.scoring.spark_messages import (
 )
 from rareevent.scoring.spark_work import Work, batched, note_of
 from rareevent.scoring.tables import ScoredRows, stage_rows
-from rareevent.scoring.take import Past, Taking, no_past
+from rareevent.scoring.take import Taking
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -14,6 +14,7 @@ from rareevent.scoring.carry import AssetState, carry_on, open_alarms
 from rareevent.scoring.pieces import clean_pieces
 from rareevent.scoring.rejected import BROKEN_ROW
 from rareevent.scoring.rows import CleanRows, join_rows
+from rareevent.scoring.sift import Past, no_past
 from rareevent.scoring.spark_messages import (
     ASSET,
     SLICE,
@@ -32,7 +33,7 @@ from rareevent.scoring.spark_work import Work, batched, note_of
 from rareevent.scoring.state import Seen, read_seen, read_states
 from rareevent.scoring.store import Store, open_store
 from rareevent.scoring.survey import survey_file
-from rareevent.scoring.take import Past, Taking, no_past
+from rareevent.scoring.take import Taking
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -22,6 +22,7 @@ from rareevent.scoring.manifest import Job
 from rareevent.scoring.monitor import slots_by_file
 from rareevent.scoring.pieces import take_file
 from rareevent.scoring.plan import InputFile, Plan
+from rareevent.scoring.sift import Past
 from rareevent.scoring.sql_output import open_tables
 from rareevent.scoring.sql_plan import (
     SqlWork,
@@ -38,7 +39,7 @@ from rareevent.scoring.state import lasts_of, read_late
 from rareevent.scoring.store import identity, open_store
 from rareevent.scoring.summary import ScoreSummary, Totals, summarise
 from rareevent.scoring.survey import survey_file
-from rareevent.scoring.take import Past, Source, Taking
+from rareevent.scoring.take import Source, Taking
 
 
 def score_to_tables(

@@ -15,7 +15,7 @@ from rareevent.scoring.manifest import Job
 from rareevent.scoring.monitor import judge_job
 from rareevent.scoring.plan import InputFile, Plan
 from rareevent.scoring.silent import silent_notes
-from rareevent.scoring.take import Tally
+from rareevent.scoring.tally import Tally
 
 # Local times that bear no offset may be ahead of UTC by as much as half of it.
 _DAY_US = 86_400_000_000

@@ -20,9 +20,11 @@ from rareevent.scoring.engine import why_unscored
 from rareevent.scoring.fingerprints import Uint32, fingerprints
 from rareevent.scoring.rejected import CONFLICTING, DUPLICATE, LATE, rejected_batch
 from rareevent.scoring.rows import CleanRows
+from rareevent.scoring.sift import Past, conflicting_rows, known_rows
 from rareevent.scoring.silent import Silent
 from rareevent.scoring.state import Seen
 from rareevent.scoring.tables import ScoredRows, join_scored
+from rareevent.scoring.tally import Tally
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,26 +32,6 @@ if TYPE_CHECKING:
 MERGED = "merged_duplicate"
 ALREADY = "already_scored"
 WARM_UP = "before_since"
-
-
-@dataclass(frozen=True)
-class Past:
-    """What is known of rows taken before.
-
-    Attributes
-    ----------
-    states : from asset names to the states of those that have one
-    seen : from an asset and two times to its rows taken between them
-    """
-
-    states: Callable[[Sequence[str]], Mapping[str, AssetState]]
-    seen: Callable[[str, int, int], Seen]
-
-
-def no_past() -> Past:
-    """Nothing was taken before: every asset starts fresh."""
-    none = np.zeros(0, np.int64), np.zeros(0, np.uint32)
-    return Past(lambda assets: {}, lambda asset, first, last: Seen(asset, *none))
 
 
 @dataclass(frozen=True)
@@ -68,37 +50,6 @@ class Source:
     grew: bool = False
     since: int | None = None
     numbered: bool = True
-
-
-@dataclass(frozen=True)
-class Tally:
-    """What taking a file came to, in figures.
-
-    Attributes
-    ----------
-    rows, scored, rejected, alarms : how many
-    not_scored : reason -> rows; with `scored` they add up to `rows`
-    repairs : what was mended, by the name of the rule
-    assets : that have a row in it
-    events : (asset, time) of the events that concern it
-    span : first and last time scored, in ticks; None where nothing was
-    last : last time among its rows, in ticks; None before one was met
-    counts : slot -> int64 [places], the scored rows counted for drift
-    silent : columns that the model reads without a reading in any of the rows
-    """
-
-    rows: int
-    scored: int
-    rejected: int
-    alarms: int
-    not_scored: Mapping[str, int]
-    repairs: Mapping[str, int]
-    assets: frozenset[str]
-    events: frozenset[tuple[str, int]]
-    span: tuple[int, int] | None
-    last: int | None
-    counts: Mapping[int, Int64]
-    silent: frozenset[str]
 
 
 class Taking:
@@ -254,7 +205,7 @@ class Taking:
 
     def _add_old(self, rows: CleanRows, number: Int64, prints: Uint32) -> None:
         """Rows at or before the last one of their asset: known already, or late."""
-        known, at_all = self._known(rows, prints)
+        known, at_all = known_rows(self._past, rows, prints)
         again = int(known.sum())
         if self._source.grew:
             self.not_scored[ALREADY] += again
@@ -268,31 +219,11 @@ class Taking:
             if len(ticks):
                 self.late[name] = min(int(ticks.min()), self.late.get(name, int(ticks.min())))
 
-    def _known(self, rows: CleanRows, prints: Uint32) -> tuple[Bool, Bool]:
-        """Rows taken before with these very readings, and rows taken before at all."""
-        known, at_all = np.zeros(len(rows), bool), np.zeros(len(rows), bool)
-        order = np.argsort(rows.asset, kind="stable")
-        edges = np.searchsorted(rows.asset[order], np.arange(len(rows.assets) + 1))
-        for code, name in enumerate(rows.assets):
-            mine = order[edges[code] : edges[code + 1]]
-            tick = rows.tick[mine]
-            seen = self._past.seen(name, int(tick.min()), int(tick.max()))
-            at_all[mine] = np.isin(tick, seen.tick)
-            taken = _with_print(seen.tick, seen.prints)
-            known[mine] = np.isin(_with_print(tick, prints[mine]), taken)
-        return known, at_all
-
     def _without_conflicts(
         self, rows: CleanRows, number: Int64, prints: Uint32
     ) -> tuple[CleanRows, Int64, Uint32]:
         """Rows but for those of one asset and time that contradict each other."""
-        order = np.lexsort((prints, rows.tick, rows.asset))
-        asset, tick, mark = rows.asset[order], rows.tick[order], prints[order]
-        same = (np.diff(asset) == 0) & (np.diff(tick) == 0)
-        group = np.concatenate([[0], np.cumsum(~same)])[: len(order)]
-        differs = np.bincount(group[1:][same & (np.diff(mark) != 0)], minlength=len(order)) > 0
-        conflict = np.zeros(len(rows), bool)
-        conflict[order] = differs[group]
+        conflict = conflicting_rows(rows, prints)
         if not conflict.any():
             return rows, number, prints
         words = ["other readings for one asset and time"] * int(conflict.sum())
@@ -369,9 +300,3 @@ class Taking:
         names = [frame.assets[code] for code in frame.asset[rows]]
         reasons = why_unscored(self._reader.bundle, frame, rows)
         self.reject(reasons, asset=names, tick=frame.time[rows])
-
-
-def _with_print(tick: Int64, prints: Uint32) -> np.ndarray:
-    """Time and fingerprint as one number; two different pairs share one in 2^64 cases."""
-    spread = tick.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    return spread ^ (prints.astype(np.uint64) << np.uint64(32)) ^ prints

@@ -15,8 +15,9 @@ from rareevent.ingestion.readers import read_names
 from rareevent.scoring.inputs import check_columns, open_reader
 from rareevent.scoring.pieces import clean_pieces
 from rareevent.scoring.rows import CleanRows, as_table, join_rows
+from rareevent.scoring.sift import no_past
 from rareevent.scoring.survey import survey_file
-from rareevent.scoring.take import Source, Taking, no_past
+from rareevent.scoring.take import Source, Taking
 
 
 def read_whole(bundle: Bundle, source: str, events: str | None) -> tuple[SensorFrame, int]:

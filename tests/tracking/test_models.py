@@ -8,12 +8,14 @@ import pytest
 
 from rareevent.bundle import load_bundle, save_bundle
 from rareevent.cli.tables import runs_table
-from rareevent.errors import ModelError, TrackingError
+from rareevent.errors import ModelError, RareEventError, TrackingError
+from rareevent.tracking.home import Home
 from rareevent.tracking.listing import full_run_id, get_record, list_runs
 from rareevent.tracking.models import aliases, log_bundle, set_alias, version_of_run, versions
-from rareevent.tracking.resolve import resolve_model
+from rareevent.tracking.resolve import resolve_model, run_of_model
 from rareevent.tracking.runs import training_run
 from tests.bundles import raw_rows, tiny_bundle
+from tests.postgres import server
 
 
 @pytest.fixture(scope="session")
@@ -242,3 +244,22 @@ def test_the_table_of_runs_says_why_one_ended_and_has_no_such_column_otherwise(h
     reasons = runs_table(list_runs()).columns[-1]
     assert reasons.header == "why it ended"
     assert list(reasons.cells) == ["ModelError: the loss is no number", ""]
+
+
+@pytest.mark.slow
+def test_no_message_about_a_model_that_is_not_there_shows_the_password_of_its_home(tmp_path):
+    asked = (
+        "models:/none@champion",
+        "models:/none/3",
+        f"models:/m-{'0' * 32}",
+        f"runs:/{'0' * 32}",
+    )
+    with server() as url:
+        home = Home(url.replace("plant@", "plant:s3cret@"), tmp_path / "artifacts")
+        for name in asked:
+            with pytest.raises(RareEventError, match=r"plant:\*\*\*@127\.0\.0\.1") as caught:
+                resolve_model(name, home)
+            assert "s3cret" not in str(caught.value)
+        with pytest.raises(RareEventError, match=r"plant:\*\*\*@127\.0\.0\.1") as caught:
+            run_of_model("models:/none@champion", home)
+        assert "s3cret" not in str(caught.value)

@@ -21,6 +21,7 @@ from rareevent.errors import ModelError, RareEventError
 from rareevent.forecast.encoder import Encoder, encoder_from_parts
 from rareevent.ingestion.frame import Clock
 from rareevent.lstm.cell import Network
+from rareevent.windowing.encode import history_rows
 
 _PACKAGES = ("numpy", "tensorflow", "keras")
 
@@ -68,6 +69,23 @@ class Bundle:
     def event_delay(self) -> int:
         """Ticks from an event until a scoring job knows of it."""
         return self.clock.ticks(self.config.score.event_delay)
+
+    @property
+    def history_rows(self) -> int:
+        """Rows before a row that its probability can depend on, all of its segment.
+
+        Where a sensor has no reading in the oldest of them, its last one before counts as well.
+        """
+        return history_rows(self.config.window, self.encoder.memory)
+
+    @property
+    def request_rows(self) -> int:
+        """Rows of an asset, in a request, of which the last is scored as by all rows before it.
+
+        So many give its probability, and tell whether `k` of the last `n` reach the threshold;
+        an alarm in whose silence the row lies may be further back.
+        """
+        return self.history_rows + self.policy.n
 
 
 def new_provenance(

@@ -49,5 +49,9 @@ def command(pipeline: str, overrides: tuple[str, ...], channels: int | None, as_
             f"{summary.positives:,} positive training windows of {summary.events:,} events;"
             f" {summary.per_positive:.1f} learned parameters for each."
         )
+    click.echo(
+        f"Of the last {summary.request_rows:,} rows of an asset, the newest is scored as by all"
+        " before it: so many make a request."
+    )
     if summary.warning:
         log(f"rareevent: {summary.warning}")

@@ -12,6 +12,7 @@ from rareevent.jobs.parts import Part, window_part
 from rareevent.jobs.prepare import fill_auto, prepare, require_events
 from rareevent.lstm.network import layer_parameters
 from rareevent.training.start import find_start
+from rareevent.windowing.encode import channel_memory, history_rows
 
 if TYPE_CHECKING:
     import keras
@@ -52,6 +53,7 @@ class ModelSummary:
     layers : in the order of the flow
     lookback, channels, heads, members : of the model; `parameters` are those of one member
     channels_read : channels that the recurrence reads, after screening; None without data
+    request_rows : rows of an asset of which the last is scored as by all rows before it
     positives, events : training windows that are positive, and events they belong to; None
         without data
     """
@@ -61,6 +63,7 @@ class ModelSummary:
     channels: int
     heads: int
     members: int
+    request_rows: int
     channels_read: int | None = None
     positives: int | None = None
     events: int | None = None
@@ -120,7 +123,7 @@ def model(config: PipelineConfig, channels: int | None = None) -> ModelSummary:
         When the data or a setting is wrong.
     """
     if channels is not None:
-        return _described(_build(config, channels), config)
+        return _described(_build(config, channels), config, channel_memory(config.channels))
     prepared = prepare(config)
     require_events(prepared)
     prepared = fill_auto(prepared)
@@ -143,7 +146,8 @@ def summarise(
     """
     positives = int((part.target[:, 0] == 1).sum())
     read = int(reads.sum())
-    return _described(built, config, reads=read, positives=positives, events=events)
+    memory = part.encoder.memory
+    return _described(built, config, memory, reads=read, positives=positives, events=events)
 
 
 def _build(config: PipelineConfig, channels: int) -> keras.Model:
@@ -156,6 +160,7 @@ def _build(config: PipelineConfig, channels: int) -> keras.Model:
 def _described(
     built: keras.Model,
     config: PipelineConfig,
+    memory: int,
     *,
     reads: int | None = None,
     positives: int | None = None,
@@ -172,6 +177,7 @@ def _described(
         channels=channels,
         heads=int(built.output.shape[-1]),
         members=config.model.members,
+        request_rows=history_rows(config.window, memory) + config.alarm.n,
         channels_read=reads,
         positives=positives,
         events=events,

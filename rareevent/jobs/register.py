@@ -89,6 +89,7 @@ def log_model(
     tags : of the registered version, beside those that link its run, its data and its settings
     """
     register = prepared.config.register_.model
+    needed = {"history_rows": bundle.history_rows, "request_rows": bundle.request_rows}
     with tempfile.TemporaryDirectory(prefix="rareevent-") as folder:
         path = Path(folder) / "bundle"
         save_bundle(bundle, path, tuple(m.keras_model for m in learned.final.members))
@@ -102,8 +103,10 @@ def log_model(
                 "run_id": run.run_id,
                 "data_sha256": prepared.frame.data_sha256(),
                 "config_sha256": digest_pipeline(prepared.config),
+                "request_rows": str(bundle.request_rows),
                 **(tags or {}),
             },
+            metadata=needed,
         )
 
 

@@ -25,7 +25,7 @@ from rareevent.ingestion.roles import Roles
 from rareevent.scoring.attribution import Attribution, attribution_of
 from rareevent.scoring.engine import Scores, score_windows, windows_of
 from rareevent.scoring.rows import CleanRows, as_table, join_cells, name_cells
-from rareevent.windowing.encode import channel_memory
+from rareevent.windowing.encode import channel_memory, history_rows
 from rareevent.windowing.temporalize import Windows
 
 _NEVER = np.iinfo(np.int64).min
@@ -85,7 +85,7 @@ class Reader:
         """
         config = self.bundle.config
         memory = max(self.bundle.encoder.memory, channel_memory(config.channels))
-        return max(config.window.lookback - 1 + memory, config.window.min_history - 1) + 1
+        return history_rows(config.window, memory) + 1
 
 
 @dataclass(frozen=True)

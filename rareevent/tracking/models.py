@@ -51,6 +51,7 @@ def log_bundle(
     *,
     register_as: str | None = None,
     tags: Mapping[str, str] | None = None,
+    metadata: Mapping[str, Any] | None = None,
 ) -> LoggedBundle:
     """Log a saved bundle as a pyfunc model of the run, and register it if a name is given.
 
@@ -65,6 +66,7 @@ def log_bundle(
     clock : how the model counts time, for the type of the output column
     register_as : registered model that gets a new version
     tags : of the registered version
+    metadata : what MLflow keeps with the model, and `load_model(…).metadata.metadata` gives
 
     Raises
     ------
@@ -86,6 +88,7 @@ def log_bundle(
             signature=model_signature(list(example.columns), clock),
             input_example=example,
             pip_requirements=scoring_requirements(),
+            metadata=dict(metadata or {}),
         )
     if register_as is None:
         return LoggedBundle(f"models:/{logged.model_id}", logged.model_id)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rareevent.config import ChannelsStage
+from rareevent.config import ChannelsStage, WindowStage
 from rareevent.errors import DataError
 from rareevent.ingestion.frame import Bool, Float32, Float64, Int64, SensorFrame
 from rareevent.windowing.channels import (
@@ -137,6 +137,22 @@ class RowEncoder:
             flagged=tuple(plain["flagged"]),
             scaler=Scaler.from_arrays(plain["scaling"], arrays),
         )
+
+
+def history_rows(window: WindowStage, memory: int) -> int:
+    """Rows of its segment before a row that its window and their channels can read.
+
+    Parameters
+    ----------
+    window : WindowStage
+    memory : rows before a row that its channels read
+
+    Examples
+    --------
+    >>> history_rows(WindowStage(lookback=5), memory=19)
+    23
+    """
+    return max(window.lookback - 1 + memory, window.min_history - 1)
 
 
 def channel_memory(stage: ChannelsStage) -> int:

@@ -43,6 +43,8 @@ def test_the_data_give_channels_and_positives_before_the_test_part(workplace):
     # some of the 9 channels (value and two volatilities of two sensors, two grades and unknown).
     assert (summary.events, summary.positives) == (48, 240)
     assert summary.channels == 9
+    # A lookback of 6, whose first row's volatility reads 19 rows more; and alarms look at one row.
+    assert summary.request_rows == 5 + 19 + 1
     assert 1 <= summary.channels_read < 9
     projection = summary.layers[0]
     assert (projection.name, projection.parameters) == ("projection", 9 * 8 + 8)
@@ -64,7 +66,7 @@ def test_without_a_refit_the_positives_are_those_before_validation(workplace):
 @pytest.mark.parametrize(("positives", "warned"), [(100, False), (99, True)])
 def test_more_than_ten_learned_parameters_per_positive_window_warn(positives, warned):
     row = model_row(parameters=1000)
-    summary = ModelSummary((row,), 5, 9, 3, 3, 9, positives, events=20)
+    summary = ModelSummary((row,), 5, 9, 3, 3, 24, 9, positives, events=20)
 
     assert bool(summary.warning) == warned
     if warned:

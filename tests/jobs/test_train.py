@@ -136,6 +136,12 @@ def test_registered_pyfunc_takes_raw_rows(trained):
     assert list(scored.columns) == ["asset", "time", "probability", "alarm"]
     assert len(scored) == 50
     assert scored["probability"].between(0, 1).all()
+    held = model.get_raw_model().bundle
+    assert model.metadata.metadata == {
+        "history_rows": held.history_rows,
+        "request_rows": held.request_rows,
+    }
+    assert held.history_rows == config.window.lookback - 1 + held.encoder.memory
     # The example that goes with the model is of the first rows.
     pd.testing.assert_frame_equal(model.predict(model.input_example), scored.head(5))
 

@@ -1,5 +1,7 @@
 """The pyfunc: raw rows in memory in, the same scores as from files out, in the order they came."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +12,7 @@ from rareevent.errors import DataError, ModelError
 from rareevent.scoring.job import score_files
 from rareevent.scoring.pyfunc import _load_pyfunc, score_table
 from tests.bundles import raw_rows, tiny_bundle, tiny_config
+from tests.scoring.fleets import fleet_bundle
 from tests.scoring.outputs import scored
 
 
@@ -112,3 +115,39 @@ def test_bad_rows_are_refused_with_a_message_that_a_server_passes_on(model, spoi
 def test_what_is_no_table_is_refused(model):
     with pytest.raises(MlflowException, match="takes a table of raw rows; received list"):
         model.predict([[1, 2]])
+
+
+@pytest.mark.parametrize("surprise", [0, 3])
+@pytest.mark.parametrize(
+    ("window", "memory"),
+    [
+        ({"lookback": 4}, 6),
+        ({"lookback": 1, "windows": (2,)}, 3),
+        ({"lookback": 6, "pad": "none"}, 6),
+        ({"lookback": 3, "min_history": 15}, 6),
+        ({"lookback": 5, "k": 3, "n": 7, "use": ("value",)}, 0),
+    ],
+)
+def test_so_many_rows_make_a_request_and_one_fewer_do_not(window, memory, surprise):
+    """The last of them is scored as by all rows of its asset, and told alike whether it is due."""
+    bundle = fleet_bundle(silence=0, surprise=surprise, **window)
+    assert bundle.encoder.memory == memory or surprise
+    table = raw_rows(120, ("m1",), seed=4)[60:].reset_index(drop=True)
+    middle = score_table(bundle, table)["probability"].median()
+    bundle = replace(bundle, policy=replace(bundle.policy, threshold=middle))
+    whole = score_table(bundle, table)
+    ends = np.arange(bundle.request_rows + 2, len(table))
+    expected = whole.iloc[ends - 1]
+
+    def last_of(rows):
+        found = [score_table(bundle, table[end - rows : end]).iloc[-1] for end in ends]
+        probability = np.array([one["probability"] for one in found])
+        apart = np.abs(probability - expected["probability"].to_numpy())
+        alike = [one["alarm"] for one in found] == expected["alarm"].tolist()
+        return np.nanmax(apart) if np.isfinite(probability).any() else np.inf, alike
+
+    apart, alike = last_of(bundle.request_rows)
+    assert (apart < 1e-6, alike) == (True, True)
+    assert last_of(bundle.history_rows + 1)[0] < 1e-6
+    assert last_of(bundle.history_rows)[0] > 2e-6
+    assert 0 < expected["alarm"].sum() < len(expected)

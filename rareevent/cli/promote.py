@@ -72,6 +72,8 @@ def _tell(done: Promotion) -> None:
         stdout_console().print(contenders(columns, title))
     for check in done.checks:
         click.echo(f"{'holds' if check.passed else 'fails'}: {check.name}: {check.detail}")
+        if check.advice:
+            click.echo(f"       {check.advice}")
     if done.trouble:
         click.echo(f"not compared: {done.trouble}")
     if not done.is_champion:

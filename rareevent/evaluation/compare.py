@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -54,12 +54,15 @@ class Comparison:
     events : int, counted events
     blocks : int, blocks that were resampled
     confidence : float, of the intervals
+    caught_alone : events that only ours caught, and that only theirs caught; None for alarms at
+        random, which catch none for certain
     """
 
     differences: Mapping[str, Difference]
     events: int
     blocks: int
     confidence: float
+    caught_alone: tuple[int, int] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The comparison as plain data."""
@@ -67,6 +70,7 @@ class Comparison:
             "events": self.events,
             "blocks": self.blocks,
             "confidence": self.confidence,
+            "caught_alone": list(self.caught_alone) if self.caught_alone else None,
             "differences": {
                 name: {
                     "ours": d.ours,
@@ -106,11 +110,15 @@ def compare(
         When the two were not scored on the same rows.
     """
     _check_same_rows(ours, theirs)
+    judged = judge(theirs, counted)
 
     def tally_theirs(blocks: Blocks) -> Tally:
-        return tally(theirs, judge(theirs, counted), counted, blocks, clock)
+        return tally(theirs, judged, counted, blocks, clock)
 
-    return _compare(ours, tally_theirs, events, counted, clock, stage, (lookback, horizon))
+    found = _compare(ours, tally_theirs, events, counted, clock, stage, (lookback, horizon))
+    mine, other = judge(ours, counted).caught, judged.caught
+    alone = int(np.sum(mine & ~other)), int(np.sum(other & ~mine))
+    return replace(found, caught_alone=alone)
 
 
 def compare_with_random(

@@ -9,19 +9,30 @@ from typing import Any
 
 from rareevent.config import PromoteStage
 from rareevent.evaluation.blocks import FEWEST_BLOCKS
-from rareevent.evaluation.compare import Comparison
+from rareevent.evaluation.compare import Comparison, Difference
+from rareevent.evaluation.intervals import paired_shares_interval
 
 TITLES = {"event_recall": "event recall", "pr_auc": "PR-AUC", "roc_auc": "ROC-AUC"}
+_MORE = "give later data with --set ingest.source=PATH"
 
 
 @dataclass(frozen=True)
 class GateCheck:
-    """One question of the gate: what was found, and what was asked for, in words with figures."""
+    """One question of the gate, in words with figures.
+
+    Attributes
+    ----------
+    name : what is asked about
+    passed : whether it holds
+    found, asked : what was found, and what was asked for
+    advice : what it would take, where more rows could; empty otherwise
+    """
 
     name: str
     passed: bool
     found: str
     asked: str
+    advice: str = ""
 
     @property
     def detail(self) -> str:
@@ -80,10 +91,27 @@ def failed(checks: Sequence[GateCheck]) -> tuple[GateCheck, ...]:
     return tuple(check for check in checks if not check.passed)
 
 
+def fewest_events_for(margin: float, confidence: float) -> int:
+    """Events below which no interval of recall is narrower than the margin, to one side.
+
+    With fewer, not even a challenger that catches the very same events is shown to be no worse.
+
+    Examples
+    --------
+    >>> fewest_events_for(0.1, 0.95), fewest_events_for(0.2, 0.95)
+    (35, 16)
+    """
+    from scipy.stats import norm
+
+    z = float(norm.ppf((1 + confidence) / 2))
+    return math.floor(z * z * (1 - margin) / margin) + 1
+
+
 def _events(stage: PromoteStage, comparison: Comparison) -> GateCheck:
     count = comparison.events
     found = f"{count} on rows that neither has learned from"
-    return GateCheck("events", count >= stage.min_events, found, f"{stage.min_events} or more")
+    passed, asked = count >= stage.min_events, f"{stage.min_events} or more"
+    return GateCheck("events", passed, found, asked, "" if passed else _MORE)
 
 
 def _no_worse(stage: PromoteStage, comparison: Comparison) -> GateCheck:
@@ -92,36 +120,71 @@ def _no_worse(stage: PromoteStage, comparison: Comparison) -> GateCheck:
     where = f"at most {stage.margin:g} below" if stage.margin else "above"
     asked = f"{where} the champion with the whole interval"
     if difference.ours is None or difference.theirs is None or difference.value is None:
-        return GateCheck(title, False, "not defined on these rows, which lack events", asked)
+        return GateCheck(title, False, "not defined on these rows, which lack events", asked, _MORE)
     found = f"{difference.ours:.3f} against {difference.theirs:.3f}"
     if difference.interval is None:
         return GateCheck(title, False, f"{found}, {_why_no_interval(comparison)}", asked)
-    low, high = difference.interval
-    if stage.metric == "event_recall" and low == high:
-        low, high = _never_differ(low, comparison)
+    low, high = _interval(stage, comparison, difference.interval)
     found += (
         f", difference {difference.value:+.3f}, {comparison.confidence:.0%} interval {low:+.3f} to"
         f" {high:+.3f}"
     )
-    return GateCheck(title, low > -stage.margin, found, asked)
+    passed = low > -stage.margin
+    advice = "" if passed else _what_it_takes(stage, comparison, difference, (low, high))
+    return GateCheck(title, passed, found, asked, advice)
+
+
+def _interval(
+    stage: PromoteStage, comparison: Comparison, resampled: tuple[float, float]
+) -> tuple[float, float]:
+    """The resampled interval; of recall as wide at least as the score interval of its counts.
+
+    Where hardly an event tells the two apart resampling finds hardly a doubt, and a challenger
+    that loses a tenth of all events would be let in by one such draw in ten.
+    """
+    if stage.metric != "event_recall" or comparison.caught_alone is None:
+        return resampled
+    ours, theirs = comparison.caught_alone
+    counted = paired_shares_interval(ours, theirs, comparison.events, comparison.confidence)
+    return min(resampled[0], counted[0]), max(resampled[1], counted[1])
 
 
 def _why_no_interval(comparison: Comparison) -> str:
     if comparison.blocks < FEWEST_BLOCKS:
         return (
             f"no interval: {comparison.blocks} blocks of time or assets, it takes {FEWEST_BLOCKS}"
+            f" (a block of time is a day or longer); {_MORE}"
         )
     return "no interval: evaluate.bootstrap is 0, or too few draws define the figure"
 
 
-def _never_differ(value: float, comparison: Comparison) -> tuple[float, float]:
-    """The interval where both catch the very same events, of which resampling makes no doubt.
+def _what_it_takes(
+    stage: PromoteStage,
+    comparison: Comparison,
+    difference: Difference,
+    interval: tuple[float, float],
+) -> str:
+    """Which margin these events can show, and how many it takes for the one that was asked.
 
-    Clopper and Pearson's bound on the share of events that one catches and the other does not,
-    none of n having been seen: 1 - (alpha / 2)^(1 / n).
+    Nothing where the challenger is below by more than the margin, or worse for certain, or where
+    an equal one would have held: more events would hardly help it.
     """
-    bound = 1 - ((1 - comparison.confidence) / 2) ** (1 / max(comparison.events, 1))
-    return value - bound, value + bound
+    if not stage.margin:
+        return ""
+    value, (low, high) = difference.value or 0.0, interval
+    reach, events = (high - low) / 2, max(comparison.events, 1)
+    if value <= -stage.margin or high < 0 or reach < stage.margin:
+        return ""
+    takes = math.ceil(events * (reach / stage.margin) ** 2)
+    advice = (
+        f"with {events} events the interval reaches {reach:.2f} to either side: that is the"
+        f" smallest margin that an equal challenger can show here; {stage.margin:g} takes about"
+        f" {takes} events"
+    )
+    least = fewest_events_for(stage.margin, comparison.confidence)
+    if stage.metric == "event_recall" and takes > least > events:
+        advice += f", and {least} at the very least"
+    return f"{advice}; {_MORE}"
 
 
 def _false_alarms(ratio: float, ours: int, theirs: int) -> GateCheck:

@@ -52,6 +52,20 @@ def test_a_model_cannot_be_told_from_itself():
     assert found.differences["roc_auc"].interval == (0.0, 0.0)
 
 
+def test_a_comparison_counts_the_events_that_one_of_the_two_caught_alone():
+    """Every alarm of the good scores is taken away but those of their first five catches."""
+    good, noise, log, counted, clock = models(2_000, 30)
+    caught = np.unique(good.event[good.alarm & (good.target == 1)])
+    of_noise = np.unique(noise.event[noise.alarm & (noise.target == 1)])
+    assert len(caught) > 5
+    fewer = good.with_scores(good.probability, good.alarm & (good.event <= caught[4]))
+
+    assert difference_of(fewer, good, log, counted, clock).caught_alone == (0, len(caught) - 5)
+    assert difference_of(good, fewer, log, counted, clock).caught_alone == (len(caught) - 5, 0)
+    alone = difference_of(good, noise, log, counted, clock).caught_alone
+    assert alone == (len(set(caught) - set(of_noise)), len(set(of_noise) - set(caught)))
+
+
 def test_two_noises_cannot_be_told_apart():
     _, noise, *rest = models()
     other = noise.with_scores(np.random.default_rng(9).random(len(noise)), noise.alarm)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from rareevent.jobs.evaluate import EvaluationResult
@@ -153,7 +154,8 @@ def drift_table(jobs: Sequence[JobRecord], name: str) -> Table:
 
 def champions_table(found: Champions) -> Table:
     """Champions of a model, newest first."""
-    table = Table(title=f"champions of {found.name}", title_justify="left", title_style="bold")
+    title = Text(f"champions of {found.name}")
+    table = Table(title=title, title_justify="left", title_style="bold")
     for column in ("version", "from (UTC)", "until", "how", "by", "why"):
         table.add_column(column, no_wrap=column != "why")
     pairs = list(zip(found.reigns, found.until(), strict=True))
@@ -164,8 +166,9 @@ def champions_table(found: Champions) -> Table:
             _minute(reign.since),
             lasts if end is None else _minute(end),
             reign.how,
-            reign.who,
-            reign.reason,
+            Text(reign.who),
+            # A reason is anybody's text, brackets and all.
+            Text(reign.reason),
         )
     return table
 

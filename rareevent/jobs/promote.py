@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -113,7 +114,8 @@ def promote(
     Raises
     ------
     PromotionError
-        When no honest comparison is possible, unless forced.
+        When no honest comparison is possible, unless forced; when the champion was changed
+        meanwhile.
     ConfigError, DataError, TrackingError, ModelError
         When a setting or the source is wrong, or there is no such version.
     """
@@ -142,12 +144,12 @@ def promote(
     )
     how: Literal["gate", "forced"] = "gate" if found.hold else "forced"
     text, figures = known.reason[:_LONGEST_REASON], _figures(known, found)
-    set_champion(client, name, number, how, reason=text, figures=figures)
+    set_champion(client, name, number, how, instead_of=previous, reason=text, figures=figures)
     return known
 
 
 def check_reason(reason: str, *, needed: bool) -> None:
-    """Refuse a reason that is missing or too long to keep.
+    """Refuse a reason that is missing, too long to keep or no text.
 
     Raises
     ------
@@ -159,6 +161,10 @@ def check_reason(reason: str, *, needed: bool) -> None:
         raise ConfigError(
             f"--reason: at most {_LONGEST_REASON:,} characters are kept; received {len(reason):,}"
         )
+    for letter in reason:
+        # Cc: what a terminal would obey; Cs: bytes that were no text.
+        if unicodedata.category(letter) in ("Cc", "Cs") and letter not in "\n\t":
+            raise ConfigError(f"--reason: {letter!r} in it is no letter of a text; leave it out")
 
 
 def registered_version(version: str, home: Home) -> tuple[str, int]:

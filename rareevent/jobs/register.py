@@ -14,6 +14,7 @@ from rareevent.bundle import Bundle, new_provenance, save_bundle, training_profi
 from rareevent.bundle.past import past_windows
 from rareevent.bundle.reference import alarm_reference, drift_reference
 from rareevent.config import PipelineConfig, digest_pipeline
+from rareevent.errors import PromotionError
 from rareevent.evaluation.verdict import Verdict
 from rareevent.ingestion.frame import Bool
 from rareevent.ingestion.time_text import write_times
@@ -145,14 +146,19 @@ def crown(
         return False
     if config.register_.champion == "never" or CHAMPION in aliases(run.client, logged.name):
         return False
-    set_champion(
-        run.client,
-        logged.name,
-        logged.version,
-        "first",
-        reason=verdict.sentence,
-        figures={"verdict": verdict.outcome, **figures},
-    )
+    try:
+        set_champion(
+            run.client,
+            logged.name,
+            logged.version,
+            "first",
+            instead_of=None,
+            reason=verdict.sentence,
+            figures={"verdict": verdict.outcome, **figures},
+        )
+    except PromotionError:
+        # A training that ended at the same moment was first.
+        return False
     return True
 
 

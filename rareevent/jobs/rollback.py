@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 from rareevent.errors import PromotionError
 from rareevent.jobs.promote import check_reason
 from rareevent.tracking.champions import (
-    Reign,
+    demand_nothing_under_way,
     interrupted,
-    line_of_champions,
-    read_champions,
     set_champion,
     settle,
 )
 from rareevent.tracking.home import Home, connect, find_home
-from rareevent.tracking.models import CHAMPION, aliases, versions
+from rareevent.tracking.models import versions
+from rareevent.tracking.reigns import Reign, line_of_champions, read_history
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -81,8 +80,8 @@ def champions(name: str, *, home: Home | None = None) -> Champions:
     """
     name = plain_name(name)
     client = connect(home or find_home())
-    reigns = read_champions(client, name)
-    return Champions(name, aliases(client, name).get(CHAMPION), tuple(reigns))
+    found = read_history(client, name)
+    return Champions(name, found.champion, tuple(found.reigns()))
 
 
 def rollback(name: str, *, reason: str = "", home: Home | None = None) -> Rollback:
@@ -99,27 +98,46 @@ def rollback(name: str, *, reason: str = "", home: Home | None = None) -> Rollba
     Raises
     ------
     PromotionError
-        When there is no earlier champion.
+        When there is no earlier champion, or another process is changing it.
     ModelError, TrackingError
         When there is no such model, or MLflow cannot be reached.
     """
     check_reason(reason, needed=False)
     name = plain_name(name)
     client = connect(home or find_home())
-    left = interrupted(client, name)
-    reigns = settle(client, name)
+    found = settle(client, name)
+    demand_nothing_under_way(name, found)
+    reigns, left = found.reigns(), interrupted(found)
     if left is not None and left.how == "rollback":
         before = reigns[-2].version if len(reigns) > 1 else None
         return Rollback(name, left.version, before, True, left.reason)
-    current = aliases(client, name).get(CHAMPION)
+    current = found.champion
     version = _earlier(client, name, line_of_champions(reigns), current)
-    set_champion(client, name, version, "rollback", reason=reason, figures={"previous": current})
+    set_champion(
+        client,
+        name,
+        version,
+        "rollback",
+        instead_of=current,
+        reason=reason,
+        figures={"previous": current},
+    )
     return Rollback(name, version, current, False, reason)
 
 
 def plain_name(name: str) -> str:
-    """The name in "NAME", "models:/NAME", "models:/NAME@champion" or "models:/NAME/VERSION"."""
-    return name.removeprefix("models:/").partition("@")[0].partition("/")[0]
+    """The name in "NAME", "models:/NAME", "models:/NAME@champion" or "models:/NAME/VERSION".
+
+    Examples
+    --------
+    >>> plain_name("plant"), plain_name("models:/plant@champion"), plain_name("models:/a@b/2")
+    ('plant', 'plant', 'a@b')
+    """
+    if not name.startswith("models:/"):
+        return name
+    reference = name.removeprefix("models:/")
+    mark = "/" if "/" in reference or "@" not in reference else "@"
+    return reference.rpartition(mark)[0] or reference
 
 
 def _earlier(client: MlflowClient, name: str, line: Sequence[int], current: int | None) -> int:

@@ -1,63 +1,45 @@
-"""Who was champion when: a registered model's history, kept as tags beside its alias.
+"""Who becomes champion: one change at a time, each of them in the history.
 
-One tag of the registered model per change, named by its time. It is written before the alias
-moves, and once more, as settled, after. So a process killed in between leaves the old alias or
-the new one, and a change of which the history knows why: the next call settles what came into
-force and takes away what did not.
+A change is written before the alias moves, and once more, as settled, after. So a process killed
+in between leaves the old alias or the new one, and a change of which the history knows why: the
+next change settles what came into force and takes away what did not.
+
+MLflow has no lock, and no alias that moves only from where one saw it. What was written stands in
+for both: who would change the champion says so first and looks then who else did. Of two, at
+least the later one to look sees the other; the one whose name comes later gives way, the other
+waits for it to be gone. (The order of Lamport's bakery, 1974, Communications of the ACM 17.) Then
+the alias has to be where it was when the decision was made.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
-from rareevent.errors import ModelError
+from rareevent.errors import ModelError, PromotionError
 from rareevent.tracking.home import tracking_errors
-from rareevent.tracking.models import CHAMPION, registered, set_alias, versions
+from rareevent.tracking.models import set_alias, versions
+from rareevent.tracking.orphans import owner
+from rareevent.tracking.reigns import (
+    GIVEN_UP,
+    TICK,
+    History,
+    How,
+    Reign,
+    read_history,
+    take_away,
+    write_reign,
+)
 from rareevent.tracking.runs import os_user
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-How = Literal["first", "gate", "forced", "rollback", "outside"]
-
-_PREFIX = "champion/"
-_KEY_TIME = "%Y%m%dT%H%M%S.%fZ"
-_TICK = timedelta(microseconds=1)
-
-
-@dataclass(frozen=True)
-class Reign:
-    """A version becoming champion.
-
-    Attributes
-    ----------
-    version : int
-    since : ISO time, UTC; of a change made outside of rareevent, when it was first seen
-    how : "first", as the first version of its model; "gate", which held; "forced"; "rollback";
-        "outside", by other means than rareevent
-    who : user of the operating system; empty where unknown
-    reason : as given, or the verdict
-    run_id : of the run that made the version; None where unknown
-    figures : what was measured
-    settled : whether the alias was seen to have moved
-    """
-
-    version: int
-    since: str
-    how: How
-    who: str = ""
-    reason: str = ""
-    run_id: str | None = None
-    figures: Mapping[str, Any] = field(default_factory=dict)
-    settled: bool = True
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data, without what only the writing needs."""
-        return {name: value for name, value in asdict(self).items() if name != "settled"}
+_BETWEEN_LOOKS_SEC = 0.1
 
 
 def read_champions(client: MlflowClient, name: str) -> list[Reign]:
@@ -68,8 +50,7 @@ def read_champions(client: MlflowClient, name: str) -> list[Reign]:
     ModelError
         When there is no such model.
     """
-    reigns, champion = _stored(client, name)
-    return _as_it_stands(reigns, champion)
+    return read_history(client, name).reigns()
 
 
 def set_champion(
@@ -78,121 +59,136 @@ def set_champion(
     version: int,
     how: How,
     *,
+    instead_of: int | None,
     reason: str = "",
     figures: Mapping[str, Any] | None = None,
 ) -> Reign:
     """Make a version champion, and keep when, by whom, how and why.
 
+    Parameters
+    ----------
+    instead_of : the champion that the decision was made against; None where there was none
+
     Raises
     ------
+    PromotionError
+        When another is champion by now, or another process is changing it; nothing was changed.
     ModelError
         When there is no such model or version.
     """
     if version not in (known := versions(client, name)):
         listed = ", ".join(map(str, known)) or "none"
         raise ModelError(f"{name!r} has no version {version}; it has {listed}")
-    past = settle(client, name)
-    now = datetime.now(UTC)
-    if past:
-        # Clocks of two machines may differ; the order of changes may not.
-        now = max(now, datetime.fromisoformat(past[-1].since) + _TICK)
     with tracking_errors(f"cannot read version {version} of {name!r}"):
         run_id = client.get_model_version(name, str(version)).run_id or None
-    reign = Reign(
+    wanted = Reign(
         version,
-        now.isoformat(timespec="microseconds"),
+        _next_moment(read_history(client, name)),
         how,
         who=os_user(),
         reason=reason,
         run_id=run_id,
         figures=figures or {},
         settled=False,
+        owner=owner(),
+        token=uuid.uuid4().hex[:8],
     )
-    _write(client, name, reign)
+    write_reign(client, name, wanted)
+    try:
+        found = _wait_for_turn(client, name, wanted)
+        _demand_unchanged(name, found, wanted, instead_of)
+    except PromotionError:
+        take_away(client, name, wanted)
+        raise
+    _tidy(client, name, found, found.reigns(wanted.at - TICK))
     set_alias(client, name, version)
-    return _write(client, name, replace(reign, settled=True))
+    return write_reign(client, name, replace(wanted, settled=True))
 
 
-def settle(client: MlflowClient, name: str) -> list[Reign]:
-    """Put a history in order that a kill left half written, or that the alias ran away from.
+def settle(client: MlflowClient, name: str) -> History:
+    """Put in order what a kill left half written.
 
     Returns
     -------
-    The champions, oldest first, as `read_champions` tells them
+    The history, as it was found
     """
-    stored, champion = _stored(client, name)
-    reigns = _as_it_stands(stored, champion)
-    kept = {reign.since for reign in reigns}
-    for reign in stored:
-        if reign.since not in kept:
-            with tracking_errors(f"cannot tidy the champions of {name!r}"):
-                client.delete_registered_model_tag(name, _key(reign))
-    known = {reign.since for reign in stored if reign.settled}
-    for reign in reigns:
-        if reign.since not in known:
-            _write(client, name, reign)
-    return reigns
+    found = read_history(client, name)
+    _tidy(client, name, found, found.in_force())
+    return found
 
 
-def interrupted(client: MlflowClient, name: str) -> Reign | None:
+def interrupted(found: History) -> Reign | None:
     """The last change, where its alias moved but the process ended before it could say so."""
-    stored, champion = _stored(client, name)
-    last = stored[-1] if stored else None
-    return last if last and not last.settled and last.version == champion else None
+    told = found.in_force()
+    done = {reign.key for reign in found.stored if reign.settled}
+    return told[-1] if told and told[-1].key not in done else None
 
 
-def line_of_champions(reigns: Sequence[Reign]) -> list[int]:
-    """The versions that `rollback` goes back along, oldest first, without what was taken back.
+def demand_nothing_under_way(name: str, found: History, but: Reign | None = None) -> None:
+    """Refuse where another process is changing the champion.
 
-    Examples
-    --------
-    >>> def became(version, how="gate"):
-    ...     return Reign(version, "", how)
-    >>> line_of_champions([became(1), became(2), became(3), became(2, "rollback")])
-    [1, 2]
-    >>> line_of_champions([became(1), became(2), became(1, "rollback"), became(4)])
-    [1, 4]
+    Raises
+    ------
+    PromotionError
     """
-    line: list[int] = []
-    for reign in reigns:
-        if reign.how == "rollback" and reign.version in line:
-            while line[-1] != reign.version:
-                line.pop()
-        elif not line or line[-1] != reign.version:
-            line.append(reign.version)
-    return line
+    for reign in found.stored:
+        if reign.under_way and (but is None or reign.key != but.key):
+            left = (reign.at + GIVEN_UP - datetime.now(UTC)).total_seconds()
+            raise PromotionError(
+                f"{name}: version {reign.version} is being made champion"
+                f"{f' by {reign.who}' if reign.who else ''} at this moment; call again. If that"
+                f" process was killed, the next call in {max(left, 0) + 1:.0f} s tidies up after it"
+            )
 
 
-def _as_it_stands(stored: Sequence[Reign], champion: int | None) -> list[Reign]:
-    """What came into force, all of it settled; what the alias tells and no tag does comes last."""
-    in_force = list(stored)
-    if in_force and not in_force[-1].settled and in_force[-1].version == champion:
-        in_force[-1] = replace(in_force[-1], settled=True)
-    in_force = [reign for reign in in_force if reign.settled]
-    if champion is not None and (not in_force or in_force[-1].version != champion):
-        now = datetime.now(UTC).isoformat(timespec="microseconds")
-        in_force.append(Reign(champion, now, "outside"))
-    return in_force
+def _next_moment(found: History) -> str:
+    """Now; after all changes there are, since clocks of two machines differ."""
+    now = datetime.now(UTC)
+    if found.stored:
+        # The tick between is for a change from outside, which is kept with this one.
+        now = max(now, found.stored[-1].at + 2 * TICK)
+    return now.isoformat(timespec="microseconds")
 
 
-def _stored(client: MlflowClient, name: str) -> tuple[list[Reign], int | None]:
-    """The tags' changes, oldest first, and the version that the alias points to."""
-    if name not in (known := registered(client)):
-        listed = ", ".join(sorted(known)) or "nothing yet"
-        raise ModelError(f"no model {name!r} is registered; there is: {listed}")
-    with tracking_errors(f"cannot read the champions of {name!r}"):
-        model = client.get_registered_model(name)
-    tags = sorted((key, text) for key, text in model.tags.items() if key.startswith(_PREFIX))
-    champion = model.aliases.get(CHAMPION)
-    return [Reign(**json.loads(text)) for _, text in tags], champion and int(champion)
+def _wait_for_turn(client: MlflowClient, name: str, wanted: Reign) -> History:
+    """What the registry holds once nobody else is changing it.
+
+    Raises
+    ------
+    PromotionError
+        When another was first.
+    """
+    while True:
+        found = read_history(client, name)
+        others = [r for r in found.stored if r.under_way and r.key != wanted.key]
+        if not others:
+            return found
+        if others[0].key < wanted.key:
+            demand_nothing_under_way(name, found, but=wanted)
+        # They give way, or have passed here already and will soon have moved the alias.
+        time.sleep(_BETWEEN_LOOKS_SEC)
 
 
-def _write(client: MlflowClient, name: str, reign: Reign) -> Reign:
-    with tracking_errors(f"cannot write the champions of {name!r}"):
-        text = json.dumps(asdict(reign), ensure_ascii=False, allow_nan=False)
-        client.set_registered_model_tag(name, _key(reign), text)
-    return reign
+def _demand_unchanged(name: str, found: History, wanted: Reign, instead_of: int | None) -> None:
+    later = any(reign.settled and reign.key > wanted.key for reign in found.stored)
+    if found.champion == instead_of and not later:
+        return
+    was = "none was champion" if instead_of is None else f"version {instead_of} was champion"
+    now = "none is" if found.champion is None else f"version {found.champion} is"
+    raise PromotionError(
+        f"{name}: {was} when version {wanted.version} was chosen, and now {now}: somebody changed"
+        f" it meanwhile; nothing was done; `rareevent champions {name}` shows who, and called"
+        " again this goes by the champion of now"
+    )
 
 
-def _key(reign: Reign) -> str:
-    return _PREFIX + datetime.fromisoformat(reign.since).strftime(_KEY_TIME)
+def _tidy(client: MlflowClient, name: str, found: History, told: list[Reign]) -> None:
+    """Take away what did not come into force, and write what did as settled."""
+    kept = {reign.key for reign in told}
+    for reign in found.stored:
+        if not (reign.settled or reign.under_way or reign.key in kept):
+            take_away(client, name, reign)
+    done = {reign.key for reign in found.stored if reign.settled}
+    for reign in told:
+        if reign.key not in done:
+            write_reign(client, name, reign)

@@ -17,6 +17,7 @@ from rareevent.tracking.tracked import TrackedRun
 if TYPE_CHECKING:
     import pandas as pd
     from mlflow import MlflowClient
+    from mlflow.entities.model_registry import RegisteredModel
     from mlflow.models import ModelSignature
 
 CHAMPION = "champion"
@@ -141,14 +142,30 @@ def set_alias(client: MlflowClient, name: str, version: int, alias: str = CHAMPI
 
 def aliases(client: MlflowClient, name: str) -> dict[str, int]:
     """Alias -> version of a registered model; empty where there is no such model."""
-    return registered(client).get(name, {})
+    model = find_registered(client, name)
+    return {alias: int(version) for alias, version in model.aliases.items()} if model else {}
+
+
+def find_registered(client: MlflowClient, name: str) -> RegisteredModel | None:
+    """A registered model with its tags and aliases; None where there is no such model."""
+    from mlflow.exceptions import MlflowException
+
+    with tracking_errors(f"cannot look for the registered model {name!r}"):
+        try:
+            return client.get_registered_model(name)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return None
+            raise
 
 
 def versions(client: MlflowClient, name: str) -> list[int]:
     """Versions of a registered model, ascending; empty where there is no such model."""
+    # With both marks in it no literal can hold the name.
+    query = None if "'" in name and '"' in name else f"name={quoted(name)}"
     with tracking_errors(f"cannot list the versions of {name!r}"):
-        found = all_pages(client.search_model_versions, f"name={quoted(name)}")
-    return sorted(int(v.version) for v in found)
+        found = all_pages(client.search_model_versions, query)
+    return sorted(int(v.version) for v in found if v.name == name)
 
 
 def version_of_run(client: MlflowClient, run_id: str) -> tuple[str, int] | None:
@@ -186,7 +203,7 @@ def quoted(text: str) -> str:
 def _register(run: TrackedRun, model_id: str, name: str, tags: Mapping[str, str]) -> int:
     client = run.client
     with tracking_errors(f"cannot register the model as {name!r} at {run.home.shown}"):
-        if name not in registered(client):
+        if find_registered(client, name) is None:
             client.create_registered_model(name)
         made = client.create_model_version(
             name, f"models:/{model_id}", run.run_id, tags=dict(tags), model_id=model_id

@@ -110,7 +110,8 @@ def run_of_model(model: str, home: Home | None = None) -> str:
 
 def _registered_version(client: MlflowClient, home: Home, reference: str) -> tuple[str, int]:
     """Name and version behind "NAME@ALIAS", "NAME/VERSION" or "NAME/latest"."""
-    mark = "@" if "@" in reference else "/"
+    # MLflow lets no name hold a slash; one with an @ may come from elsewhere.
+    mark = "/" if "/" in reference or "@" not in reference else "@"
     name, _, which = reference.rpartition(mark)
     if not name:
         name, which = reference, ""

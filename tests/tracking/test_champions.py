@@ -7,15 +7,22 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rareevent.errors import ModelError, PromotionError, TrackingError
+from rareevent.cli.app import app
+from rareevent.errors import ConfigError, ModelError, PromotionError, TrackingError
 from rareevent.jobs.rollback import champions, rollback
 from rareevent.tracking.champions import read_champions, set_champion, settle
 from rareevent.tracking.home import connect
 from rareevent.tracking.models import CHAMPION, aliases
+from rareevent.tracking.orphans import owner
+from rareevent.tracking.reigns import Reign, read_history, take_away, write_reign
+from rareevent.tracking.resolve import run_of_model
 
 
 @pytest.fixture
@@ -35,9 +42,26 @@ def champion(client):
     return aliases(client, "plant").get(CHAMPION)
 
 
+def crown(client, version, how, **more):
+    """Make a version champion in place of whichever is."""
+    return set_champion(client, "plant", version, how, instead_of=champion(client), **more)
+
+
+def stored(client):
+    return read_history(client, "plant").stored
+
+
+def announce(client, version, **more):
+    """What a process writes that is about to move the alias."""
+    now = datetime.now(UTC) - more.pop("ago", timedelta())
+    since = now.isoformat(timespec="microseconds")
+    reign = Reign(version, since, "gate", who="ana", settled=False, token="another", **more)
+    return write_reign(client, "plant", reign)
+
+
 def test_every_change_is_kept_with_time_user_reason_and_figures(plant):
-    set_champion(plant, "plant", 1, "first", reason="it has skill", figures={"events": 20})
-    set_champion(plant, "plant", 2, "forced", reason="the line was rebuilt")
+    crown(plant, 1, "first", reason="it has skill", figures={"events": 20})
+    crown(plant, 2, "forced", reason="the line was rebuilt")
 
     first, second = read_champions(plant, "plant")
 
@@ -53,12 +77,12 @@ def test_every_change_is_kept_with_time_user_reason_and_figures(plant):
 
 def test_rollback_goes_further_back_each_time_and_a_promotion_starts_anew_from_there(plant):
     for version in (1, 2, 3):
-        set_champion(plant, "plant", version, "gate")
+        crown(plant, version, "gate")
 
     assert (rollback("plant").version, rollback("models:/plant@champion").version) == (2, 1)
     with pytest.raises(PromotionError, match=r"version 1 is champion and the history has none"):
         rollback("plant")
-    set_champion(plant, "plant", 4, "gate")
+    crown(plant, 4, "gate")
     assert rollback("plant", reason="4 was worse").version == 1
 
     assert champion(plant) == 1
@@ -69,7 +93,7 @@ def test_rollback_goes_further_back_each_time_and_a_promotion_starts_anew_from_t
 
 def test_rollback_passes_over_a_deleted_version(plant):
     for version in (1, 2, 3):
-        set_champion(plant, "plant", version, "gate")
+        crown(plant, version, "gate")
     plant.delete_model_version("plant", "2")
 
     assert rollback("plant").version == 1
@@ -77,7 +101,7 @@ def test_rollback_passes_over_a_deleted_version(plant):
 
 def test_a_deleted_champion_is_followed_by_the_one_before(plant):
     for version in (1, 2):
-        set_champion(plant, "plant", version, "gate")
+        crown(plant, version, "gate")
     plant.delete_model_version("plant", "2")
 
     assert champions("plant").champion is None
@@ -85,12 +109,12 @@ def test_a_deleted_champion_is_followed_by_the_one_before(plant):
 
 
 def test_an_alias_moved_by_other_means_is_told_and_kept_at_the_next_change(plant):
-    set_champion(plant, "plant", 1, "first")
+    crown(plant, 1, "first")
     plant.set_registered_model_alias("plant", CHAMPION, "3")
 
     assert told(plant) == [(1, "first"), (3, "outside")]
     assert len(plant.get_registered_model("plant").tags) == 1
-    set_champion(plant, "plant", 4, "gate")
+    crown(plant, 4, "gate")
     assert told(plant) == [(1, "first"), (3, "outside"), (4, "gate")]
     assert rollback("plant").version == 3
 
@@ -99,10 +123,136 @@ def test_unknown_models_and_versions_are_named(plant):
     with pytest.raises(ModelError, match="no model 'plan' is registered; there is: plant"):
         rollback("plan")
     with pytest.raises(ModelError, match="no version 9; it has 1, 2, 3, 4"):
-        set_champion(plant, "plant", 9, "gate")
+        crown(plant, 9, "gate")
     assert read_champions(plant, "plant") == []
     with pytest.raises(PromotionError, match="no version is champion"):
         rollback("plant")
+
+
+def test_who_decided_against_another_champion_is_refused_and_leaves_no_trace(plant):
+    crown(plant, 1, "first")
+    crown(plant, 2, "gate")
+
+    with pytest.raises(PromotionError, match=r"version 1 was champion when version 3 was chosen"):
+        set_champion(plant, "plant", 3, "gate", instead_of=1)
+    with pytest.raises(PromotionError, match=r"none was champion .* and now version 2 is"):
+        set_champion(plant, "plant", 3, "first", instead_of=None)
+
+    assert (champion(plant), told(plant)) == (2, [(1, "first"), (2, "gate")])
+    assert len(stored(plant)) == 2
+
+
+def test_nobody_changes_the_champion_while_another_process_does(plant):
+    crown(plant, 1, "first")
+    crown(plant, 2, "gate")
+    announce(plant, 3, owner=owner())
+
+    with pytest.raises(PromotionError, match=r"version 3 is being made champion by ana at this"):
+        crown(plant, 4, "gate")
+    with pytest.raises(PromotionError, match=r"call again\. If that process was killed"):
+        rollback("plant")
+
+    assert (champion(plant), told(plant)) == (2, [(1, "first"), (2, "gate")])
+    assert [reign.version for reign in stored(plant)] == [1, 2, 3]
+
+
+def test_what_a_process_of_another_machine_began_a_minute_ago_was_given_up(plant):
+    crown(plant, 1, "first")
+    recent = announce(plant, 2, owner="elsewhere/boot/space/7/7", ago=timedelta(seconds=30))
+    with pytest.raises(PromotionError, match="being made champion"):
+        crown(plant, 3, "gate")
+    take_away(plant, "plant", recent)
+    announce(plant, 2, owner="elsewhere/boot/space/7/7", ago=timedelta(seconds=61))
+
+    crown(plant, 3, "gate")
+
+    assert told(plant) == [(1, "first"), (3, "gate")]
+    assert len(stored(plant)) == 2
+
+
+def test_of_many_changes_at_one_instant_one_is_made(plant):
+    """Eight threads with clients of their own; a version each, all against the same champion."""
+    for number in range(6):
+        plant.create_model_version("plant", f"/nowhere/{number}", None)
+    for _ in range(3):
+        before = told(plant)
+        against, barrier = champion(plant), threading.Barrier(8)
+        others = [version for version in range(1, 11) if version != against][:8]
+
+        def attempt(version, against=against, barrier=barrier):
+            mine = connect()
+            barrier.wait()
+            try:
+                set_champion(mine, "plant", version, "gate", instead_of=against)
+            except PromotionError:
+                return None
+            return version
+
+        with ThreadPoolExecutor(8) as pool:
+            made = [version for version in pool.map(attempt, others) if version is not None]
+
+        assert len(made) == 1
+        assert champion(plant) == made[0]
+        assert told(plant) == [*before, (made[0], "gate")]
+        assert all(reign.settled for reign in stored(plant))
+        assert len(stored(plant)) == len(before) + 1
+
+
+@pytest.mark.parametrize(
+    "name", ["it's", 'a "b"', "both ' and \"", "a@b", "[red]x", "名 %s", " x "]
+)
+def test_a_registry_may_hold_names_of_any_kind(client, name):
+    client.create_registered_model(name)
+    for version in (1, 2):
+        client.create_model_version(name, "/nowhere", None)
+        set_champion(client, name, version, "gate", instead_of=version - 1 or None)
+
+    assert rollback(name).version == 1
+    assert champions(f"models:/{name}@champion").champion == 1
+    assert [reign.version for reign in champions(f"models:/{name}/2").reigns] == [1, 2, 1]
+    with pytest.raises(ModelError, match="version 2 of .* was made by no run"):
+        run_of_model(f"models:/{name}/2")
+
+
+def test_a_reason_is_shown_as_it_was_given_and_what_is_no_text_is_refused(plant, capsys):
+    for version in (1, 2):
+        crown(plant, version, "gate", reason="two [red]bold[/] words[/]")
+
+    main_of("champions", "plant")
+
+    assert capsys.readouterr().out.count("two [red]bold[/] words[/]") == 2
+    for reason in ("\x1b[31mred", "\udcff", "x" * 1001):
+        with pytest.raises(ConfigError, match="--reason: "):
+            rollback("plant", reason=reason)
+    assert rollback("plant", reason="the night shift:\n\ttwice").version == 1
+
+
+def main_of(*arguments):
+    app(list(arguments), standalone_mode=False)
+
+
+def test_a_tag_that_somebody_edited_is_named(plant):
+    crown(plant, 1, "first")
+    key = stored(plant)[0].key
+    for broken in ("champion", '{"version": 1}', '{"version": 2, "since": "now", "how": "gate"}'):
+        plant.set_registered_model_tag("plant", key, broken)
+        with pytest.raises(ModelError, match=f"the tag '{key}' .* delete it in the MLflow UI"):
+            champions("plant")
+    plant.delete_registered_model_tag("plant", key)
+    assert [(r.version, r.how) for r in champions("plant").reigns] == [(1, "outside")]
+
+
+def test_changes_that_were_written_before_they_had_tokens_are_read(plant):
+    old = {"version": 1, "since": "2026-11-28T10:00:00.000001+00:00", "how": "first"}
+    plant.set_registered_model_tag(
+        "plant", "champion/20261128T100000.000001Z", json.dumps({**old, "settled": True})
+    )
+    plant.set_registered_model_alias("plant", CHAMPION, "1")
+
+    crown(plant, 2, "gate")
+
+    assert told(plant) == [(1, "first"), (2, "gate")]
+    assert rollback("plant").version == 1
 
 
 KILLED = """
@@ -127,19 +277,22 @@ def killed(call, *, moved):
 
 
 def test_a_kill_before_the_alias_moves_leaves_the_old_champion_and_no_trace(plant):
-    set_champion(plant, "plant", 1, "first")
-    killed("champions.set_champion(connect(), 'plant', 2, 'gate')", moved=False)
+    crown(plant, 1, "first")
+    killed("champions.set_champion(connect(), 'plant', 2, 'gate', instead_of=1)", moved=False)
 
     assert (champion(plant), told(plant)) == (1, [(1, "first")])
     assert len(plant.get_registered_model("plant").tags) == 2
-    set_champion(plant, "plant", 2, "gate")
+    crown(plant, 2, "gate")
     assert (champion(plant), told(plant)) == (2, [(1, "first"), (2, "gate")])
     assert len(plant.get_registered_model("plant").tags) == 2
 
 
 def test_a_kill_after_the_alias_moved_leaves_the_new_champion_and_why(plant):
-    set_champion(plant, "plant", 1, "first")
-    killed("champions.set_champion(connect(), 'plant', 2, 'gate', reason='why')", moved=True)
+    crown(plant, 1, "first")
+    killed(
+        "champions.set_champion(connect(), 'plant', 2, 'gate', instead_of=1, reason='why')",
+        moved=True,
+    )
 
     assert (champion(plant), told(plant)) == (2, [(1, "first"), (2, "gate")])
     assert read_champions(plant, "plant")[-1].reason == "why"
@@ -152,7 +305,7 @@ def test_a_kill_after_the_alias_moved_leaves_the_new_champion_and_why(plant):
 @pytest.mark.parametrize("moved", [False, True])
 def test_a_killed_rollback_called_again_goes_back_once(plant, moved):
     for version in (1, 2, 3):
-        set_champion(plant, "plant", version, "gate")
+        crown(plant, version, "gate")
     killed("from rareevent.jobs.rollback import rollback; rollback('plant')", moved=moved)
 
     again = rollback("plant")
@@ -160,6 +313,92 @@ def test_a_killed_rollback_called_again_goes_back_once(plant, moved):
     assert (again.version, again.previous, again.finished) == (2, 3, moved)
     assert champion(plant) == 2
     assert rollback("plant").version == 1
+
+
+KILLED_AT = """
+import os, signal
+from mlflow import MlflowClient
+from rareevent.jobs.rollback import rollback
+left = {requests}
+def counted(request):
+    def call(*arguments, **named):
+        global left
+        left -= 1
+        if left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return request(*arguments, **named)
+    return call
+for name in ("get_registered_model", "set_registered_model_tag", "delete_registered_model_tag",
+             "set_registered_model_alias", "search_model_versions", "get_model_version"):
+    setattr(MlflowClient, name, counted(getattr(MlflowClient, name)))
+rollback("plant")
+"""
+
+
+@pytest.mark.slow
+def test_killed_before_any_of_its_requests_a_rollback_called_again_has_gone_back_once(plant):
+    for version in (1, 2, 3):
+        crown(plant, version, "gate")
+    requests, back = 0, []
+    while True:
+        code = KILLED_AT.format(requests=requests)
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert champion(plant) in (2, 3), requests
+        assert told(plant)[:3] == [(1, "gate"), (2, "gate"), (3, "gate")]
+        if done.returncode == 0:
+            break
+        assert done.returncode == -9, done.stderr
+        moved = champion(plant) == 2
+        assert rollback("plant").version == 2
+        back.append(moved)
+        assert told(plant)[3:] == [(2, "rollback")]
+        assert all(reign.settled for reign in stored(plant))
+        take_away(plant, "plant", stored(plant)[-1])
+        plant.set_registered_model_alias("plant", CHAMPION, "3")
+        requests += 1
+    # Some kills came before the alias moved and one at least after it.
+    assert back == sorted(back)
+    assert set(back) == {False, True}
+
+
+AT_ONCE = """
+import sys, time
+from rareevent.errors import PromotionError
+from rareevent.jobs.rollback import rollback
+from rareevent.tracking.champions import set_champion
+from rareevent.tracking.home import connect
+version, start, client = int(sys.argv[1]), float(sys.argv[2]), connect()
+for turn in range(20):
+    time.sleep(max(0, start + turn - time.time()))
+    try:
+        set_champion(client, "plant", version, "gate", instead_of=1)
+        print(turn, flush=True)
+        time.sleep(max(0, start + turn + 0.6 - time.time()))
+        rollback("plant")
+    except PromotionError:
+        pass
+"""
+
+
+@pytest.mark.slow
+def test_of_two_processes_at_one_instant_one_makes_its_version_champion(plant):
+    """Twenty times; in between the one that was first puts the old champion back."""
+    crown(plant, 1, "first")
+    start = str(time.time() + 8)
+    command = [sys.executable, "-c", AT_ONCE]
+    pair = [
+        subprocess.Popen([*command, str(v), start], stdout=subprocess.PIPE, text=True)
+        for v in (2, 3)
+    ]
+    made = [process.communicate(timeout=120)[0].split() for process in pair]
+
+    assert [process.returncode for process in pair] == [0, 0]
+    assert not set(made[0]) & set(made[1])
+    assert len(made[0]) + len(made[1]) == 20
+    told_of = [how for _, how in told(plant)]
+    assert told_of == ["first", *["gate", "rollback"] * 20]
+    assert champion(plant) == 1
+    assert all(reign.settled for reign in stored(plant))
 
 
 @pytest.fixture
@@ -195,7 +434,7 @@ def test_history_and_rollback_work_through_a_server(server):
     for _ in range(3):
         server.create_model_version("plant", "s3://plant/model", None)
     for version in (1, 2, 3):
-        set_champion(server, "plant", version, "gate", reason="é" * 1000, figures={"n": version})
+        crown(server, version, "gate", reason="é" * 1000, figures={"n": version})
 
     assert [rollback("plant").version for _ in range(2)] == [2, 1]
 

@@ -210,7 +210,7 @@ def test_a_registry_may_hold_names_of_any_kind(client, name):
     assert rollback(name).version == 1
     assert champions(f"models:/{name}@champion").champion == 1
     assert [reign.version for reign in champions(f"models:/{name}/2").reigns] == [1, 2, 1]
-    with pytest.raises(ModelError, match="version 2 of .* was made by no run"):
+    with pytest.raises(ModelError, match=r"version 2 of .* was made by no run"):
         run_of_model(f"models:/{name}/2")
 
 

@@ -21,8 +21,9 @@ from rareevent.jobs.prepare import Prepared
 from rareevent.scoring.attribution import channel_owners
 from rareevent.windowing.temporalize import Windows
 
-# Matched stretches beside each event, and at most so many windows of each stretch.
-_MATCHES, _MOST_WINDOWS = 5, 6
+# Matched stretches beside each event, fewer where sensors are many; and at most so many windows of
+# each stretch.
+_MATCHES, _MOST_WINDOWS = (5, 4, 3, 2), 6
 # Windows scored in all, about, whatever the number of sensors and events; but never fewer events
 # than that, as fewer would say nothing.
 _SCORED, _FEWEST_EVENTS = 200_000, 30
@@ -37,19 +38,42 @@ def importance_content(prepared: Prepared, learned: Learned) -> dict[str, Any] |
     owners = [channel_owners(fit.part.encoder) for fit in (learned.final, *learned.folds)]
     names = tuple(dict.fromkeys(name for known, _ in owners for name in known))
     most_windows = min(_MOST_WINDOWS, max(prepared.labels.horizon // _interval(prepared), 1))
-    each = len(names) * _MATCHES * (_MATCHES + 1) * most_windows * len(learned.folds)
-    most_events = max(_SCORED // each, -(-_FEWEST_EVENTS // len(learned.folds)))
+    fewest = -(-_FEWEST_EVENTS // len(learned.folds))
+    matches, events = _affordable(len(names) * most_windows * len(learned.folds), fewest)
     chosen = learned.chosen[learned.model]
     found = find_importance(
         [
-            _fold(prepared, learned, fit, _among(names, *mine), most_events, most_windows)
+            _fold(prepared, learned, fit, _among(names, *mine), (events, most_windows, matches))
             for fit, mine in zip(learned.folds, owners[1:], strict=True)
         ],
         names,
         chosen.policy.threshold,
         confidence=prepared.config.evaluate.confidence,
     )
-    return None if found is None else {**found.to_json(), "matches": _MATCHES}
+    return None if found is None else {**found.to_json(), "matches": matches}
+
+
+def _affordable(each: int, fewest_events: int) -> tuple[int, int]:
+    """Matched stretches beside an event, and events of a fold, that keep to what may be scored.
+
+    Parameters
+    ----------
+    each : windows scored for each event and pair of stretches in its set
+    fewest_events : of a fold
+
+    Examples
+    --------
+    Of 20 sensors with 6 windows, in two folds, and of 300 of them:
+
+    >>> _affordable(20 * 6 * 2, 15), _affordable(300 * 6 * 2, 15)
+    ((5, 27), (2, 15))
+    """
+    for matches in _MATCHES:
+        # A set is an event and its matches; each course goes to every other place in it once.
+        events = _SCORED // (each * matches * (matches + 1))
+        if events >= fewest_events:
+            return matches, events
+    return _MATCHES[-1], fewest_events
 
 
 def _interval(prepared: Prepared) -> int:
@@ -67,9 +91,10 @@ def _fold(
     learned: Learned,
     fit: PartFit,
     owner: Int64,
-    most_events: int,
-    most_windows: int,
+    most: tuple[int, int, int],
 ) -> Fold:
+    """A fold with at most so many events, windows of a stretch, and matches of an event."""
+    most_events, most_windows, matches = most
     windows = fit.part.windows
     windows = windows.take((fit.part.judged_on & choosing_rows(prepared))[windows.ends])
     stretches = find_stretches(
@@ -78,7 +103,7 @@ def _fold(
         windows,
         most_events=most_events,
         most_windows=most_windows,
-        matches=_MATCHES,
+        matches=matches,
     )
     return Fold(windows, stretches, owner, _score(learned, fit))
 

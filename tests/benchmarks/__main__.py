@@ -18,7 +18,7 @@ from importlib.metadata import version
 from tests.benchmarks.lines import Line, Size, table
 from tests.benchmarks.processes import measure_apart
 
-USUAL = ("forward", "job", "memory", "cost", "cold_start", "training")
+USUAL = ("forward", "job", "memory", "cost", "cold_start", "training", "evidence", "serving")
 MORE = ("ingest", "simulate")
 PACKAGES = (
     *("rareevent", "numpy", "pandas", "pyarrow", "scikit-learn", "tensorflow", "keras"),

@@ -15,14 +15,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from rareevent.bundle import Bundle, save_bundle
 from tests.benchmarks.lines import Line, Size, at_most
-from tests.benchmarks.plant import make_bundle, write_rows
+from tests.benchmarks.plant import NAME, make_bundle, register_bundle, write_rows
 
 ROWS = 1_000
 ROUNDS = {Size.TINY: 1, Size.USUAL: 5, Size.FULL: 15}
 TARGETS = {"bare bundle": 2.5, "registry": 4.5}  # seconds
-NAME = "plant"
 _REPOSITORY = Path(__file__).parents[2]
 _HEAVY = ("tensorflow", "keras", "sklearn")
 
@@ -33,8 +31,7 @@ def measure(size: Size) -> list[Line]:
         folder = Path(name)
         write_rows(folder / "new.parquet", ROWS)
         bundle = make_bundle(members=3, blended=True)
-        save_bundle(bundle, folder / "bundle")
-        _register(folder, bundle)
+        register_bundle(folder, bundle, "new.parquet")
         models = {"bare bundle": "bundle", "registry": f"models:/{NAME}@champion"}
         seconds: dict[str, list[tuple[float, float]]] = {way: [] for way in models}
         for turn in range(ROUNDS[size] + 1):
@@ -55,21 +52,6 @@ def measure(size: Size) -> list[Line]:
         words = ", ".join(found) or "none of them"
         lines.append(Line(f"{way}: imports {', '.join(_HEAVY)}", words, "none", not found))
     return lines
-
-
-def _register(folder: Path, bundle: Bundle) -> None:
-    """The bundle as version 1 of a registered model, and its champion."""
-    import pandas as pd
-
-    from rareevent.tracking.home import find_home
-    from rareevent.tracking.models import log_bundle, set_alias
-    from rareevent.tracking.runs import training_run
-
-    os.environ.pop("MLFLOW_TRACKING_URI", None)
-    example = pd.read_parquet(folder / "new.parquet").head(3)
-    with training_run(NAME, "benchmark", home=find_home(folder)) as run:
-        log_bundle(run, folder / "bundle", example, bundle.clock, register_as=NAME)
-        set_alias(run.client, NAME, 1)
 
 
 def _score(folder: Path, model: str, output: str) -> tuple[float, float]:

@@ -6,6 +6,7 @@ trees are grown, for how often they ask the same question does.
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import numpy as np
 from rareevent.alarms.calibration import Calibration
 from rareevent.alarms.policy import AlarmPolicy
 from rareevent.blend.blend import MEMBERS, Blend
-from rareevent.bundle import Bundle, new_provenance, training_profile
+from rareevent.bundle import Bundle, new_provenance, save_bundle, training_profile
 from rareevent.bundle.reference import drift_reference
 from rareevent.config import PipelineConfig, validate_pipeline
 from rareevent.lstm.network import Network
@@ -25,6 +26,7 @@ from tests.lstm.networks import draw_network
 
 SENSORS, ASSETS, MINUTE = 20, 4, 60_000_000
 NAMES = tuple(f"s{k}" for k in range(SENSORS))
+NAME = "plant"
 START = int(np.datetime64("2024-01-01", "us").astype(np.int64))
 HORIZON = 60  # rows
 _TRAINING_ROWS = 20_000
@@ -111,3 +113,24 @@ def _moved(network: Network, seed: int) -> Network:
     """Members of an ensemble differ."""
     scale = np.float32(1 + 0.1 * seed)
     return replace(network, head_kernel=network.head_kernel * scale)
+
+
+def register_bundle(folder: Path, bundle: Bundle, example: str) -> None:
+    """The bundle in `bundle/`, as version 1 of a model in the folder's registry, and its champion.
+
+    Parameters
+    ----------
+    example : a file of rows in the folder
+    """
+    import pandas as pd
+
+    from rareevent.tracking.home import find_home
+    from rareevent.tracking.models import log_bundle, set_alias
+    from rareevent.tracking.runs import training_run
+
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    save_bundle(bundle, folder / "bundle")
+    rows = pd.read_parquet(folder / example).head(3)
+    with training_run(NAME, "benchmark", home=find_home(folder)) as run:
+        log_bundle(run, folder / "bundle", rows, bundle.clock, register_as=NAME)
+        set_alias(run.client, NAME, 1)

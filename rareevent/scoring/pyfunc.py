@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -58,12 +59,14 @@ class ScoringModel:
         ------
         MlflowException
             When the rows cannot be scored; the message says which and why. A served model answers
-            with status 400.
+            with status 400. Within a task of Spark nothing is scored: a UDF is handed rows in
+            batches, which would cut windows without a word.
         """
         from mlflow.exceptions import MlflowException
         from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
         try:
+            _refuse_in_spark()
             scored = score_table(self.bundle, model_input)
             return _without_nan(scored) if os.environ.get(_SERVING) == "true" else scored
         except RareEventError as error:
@@ -76,6 +79,17 @@ class ScoringModel:
         than scoring it; what cannot be read is refused here either way.
         """
         return self
+
+
+def _refuse_in_spark() -> None:
+    """Refuse to be a Spark UDF."""
+    tasks = sys.modules.get("pyspark.taskcontext")
+    if tasks is not None and tasks.TaskContext.get() is not None:
+        raise ModelError(
+            "a Spark UDF is handed rows in batches, whatever asset they are of, and so would be"
+            " scored without the rows before them; use `rareevent score --engine spark`, or"
+            " rareevent.score_table on all rows of an asset (applyInPandas)"
+        )
 
 
 def _without_nan(scored: pd.DataFrame) -> pd.DataFrame:

@@ -3,11 +3,14 @@
 import json
 import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from rareevent.bundle import save_bundle
 from rareevent.scoring.job import score_files
+from rareevent.scoring.pyfunc import ScoringModel, score_table
+from rareevent.scoring.spark_session import spark_session
 from tests.scoring.fleets import fleet_bundle, fleet_events, fleet_rows
 from tests.scoring.outputs import finish, manifest, scored, start
 from tests.scoring.test_spark_tasks import assert_equal, write, write_late
@@ -99,3 +102,28 @@ for name in ("tensorflow", "keras", "sklearn", "mlflow", "matplotlib"):
 from rareevent.cli import main
 main()
 """
+
+
+def test_a_spark_udf_is_refused_as_its_batches_would_cut_windows(tmp_path):
+    """What a task of Spark calls; `score_table` on all rows of an asset is what may be called."""
+    need_spark()
+    from pyspark.errors import PySparkException
+
+    bundle, table = fleet_bundle(), fleet_rows(3, ("m1",))
+    expected = score_table(bundle, table)["probability"]
+    with spark_session("local[1]") as spark:
+        table.to_parquet(tmp_path / "rows.parquet", coerce_timestamps="us")
+        rows = spark.read.parquet(str(tmp_path / "rows.parquet"))
+
+        def scored_by(call):
+            def score(frames):
+                for frame in frames:
+                    yield call(frame)[["probability"]]
+
+            answer = rows.mapInPandas(score, "probability double").collect()
+            return [row.probability for row in answer]
+
+        with pytest.raises(PySparkException, match="use `rareevent score --engine spark`"):
+            scored_by(lambda frame: ScoringModel(bundle).predict(frame))
+        found = scored_by(lambda frame: score_table(bundle, frame))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)

@@ -65,18 +65,55 @@ def make_blocks(
     time = np.concatenate([scored.time, events.time[counted]])
     assets = scored.assets_seen()
     length = None
-    if assets >= ASSETS_AS_BLOCKS:
-        key = asset
-    else:
-        shortest = 2 * (lookback * clock.interval + horizon)
-        length = max(shortest, _DAY_US) if clock.kind == "datetime" else shortest
-        group = asset if clock.kind == "age" else np.zeros_like(asset)
-        key = _time_key(group, time, length)
+    if assets < ASSETS_AS_BLOCKS:
+        length = _block_length(clock, lookback, horizon)
+    key = _keys(asset, time, clock, length)
     names, block = np.unique(key, return_inverse=True)
     of_event = np.full(len(counted), -1, np.int64)
     of_event[counted] = block[len(scored) :]
     kind: Literal["assets", "time"] = "assets" if length is None else "time"
     return Blocks(kind, block[: len(scored)], of_event, len(names), length, assets)
+
+
+def event_blocks(
+    asset: Int64, time: Int64, clock: Clock, *, assets: int, lookback: int, horizon: int
+) -> Int64:
+    """The block of each of some events, counted from 0; blocks are cut as `make_blocks` cuts them.
+
+    Parameters
+    ----------
+    asset : int64 [k]
+    time : int64 [k], ticks
+    assets : how many there are, with events or without
+    lookback : int, rows
+    horizon : int, ticks
+
+    Examples
+    --------
+    Two assets are too few to stand for themselves; of three days the second has no event.
+
+    >>> day, one = 86_400_000_000, np.array([0, 1, 0])
+    >>> time = np.array([0, day // 2, 3 * day])
+    >>> event_blocks(one, time, Clock("datetime", 60_000_000), assets=2, lookback=5, horizon=0)
+    array([0, 0, 1])
+    """
+    length = None if assets >= ASSETS_AS_BLOCKS else _block_length(clock, lookback, horizon)
+    block: Int64 = np.unique(_keys(asset, time, clock, length), return_inverse=True)[1]
+    return block
+
+
+def _block_length(clock: Clock, lookback: int, horizon: int) -> int:
+    """Ticks of a time block, at least."""
+    shortest = 2 * (lookback * clock.interval + horizon)
+    return max(shortest, _DAY_US) if clock.kind == "datetime" else shortest
+
+
+def _keys(asset: Int64, time: Int64, clock: Clock, length: int | None) -> Int64:
+    """A number per block: the asset, or a stretch of time where blocks have a length."""
+    if length is None:
+        return asset
+    group = asset if clock.kind == "age" else np.zeros_like(asset)
+    return _time_key(group, time, length)
 
 
 def _time_key(group: Int64, time: Int64, length: int) -> Int64:

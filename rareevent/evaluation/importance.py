@@ -27,6 +27,7 @@ from rareevent.windowing.temporalize import Windows
 
 DRAWS = 400
 _SEED = 0
+_OF_EVENTS = ("asset", "time")
 # Elements of windows that are scored at once: 64 MB of float32.
 _ELEMENTS = 1 << 24
 
@@ -56,7 +57,7 @@ class Drop:
     Attributes
     ----------
     value : the figure as it is less the mean over exchanges
-    low, high : None where events are too few; all sensors' intervals of a figure hold at once
+    low, high : None where blocks are too few; all sensors' intervals of a figure hold at once
     """
 
     value: float
@@ -73,8 +74,9 @@ class Importance:
     names : of the k owners
     pr_auc, event_recall : k Drops each
     base : the figures with nothing exchanged, the prevalence among the windows, and the ends of
-        PR-AUC's own interval, None where events are too few
-    events, windows, unmatched : events in sets, windows of these, and events without a match
+        PR-AUC's own interval, None where blocks are too few
+    events, blocks, windows, unmatched : events in sets, blocks that they lie in, windows of these,
+        and events without a match
     confidence : of all intervals of one figure together
     """
 
@@ -83,6 +85,7 @@ class Importance:
     event_recall: tuple[Drop, ...]
     base: dict[str, float | None]
     events: int
+    blocks: int
     windows: int
     unmatched: int
     confidence: float
@@ -92,9 +95,10 @@ class Importance:
         order = np.argsort([-drop.value for drop in self.pr_auc], kind="stable")
         return {
             "events": self.events,
+            "blocks": self.blocks,
             "windows": self.windows,
             "unmatched": self.unmatched,
-            "fewest_events": FEWEST_BLOCKS,
+            "fewest_blocks": FEWEST_BLOCKS,
             "confidence": self.confidence,
             "base": self.base,
             "sensors": [
@@ -112,6 +116,7 @@ def find_importance(
     folds: Sequence[Fold],
     names: tuple[str, ...],
     threshold: float,
+    blocks: Callable[[Int64, Int64], Int64],
     *,
     confidence: float = 0.95,
 ) -> Importance | None:
@@ -125,6 +130,8 @@ def find_importance(
     folds : scored by fits that had not learned from these rows
     names : of the k owners
     threshold : of the alarm policy
+    blocks : from assets and times of events, int64 [k] each, to the block of each, from 0: what is
+        resampled, as events of one asset or day resemble each other
 
     Returns
     -------
@@ -137,37 +144,42 @@ def find_importance(
     first = np.cumsum(sizes) - sizes
     event = np.concatenate([f.stretches.event + at for f, at in zip(folds, first, strict=True)])
     positive = np.concatenate([fold.stretches.positive for fold in folds])
-    judge = _Judge(event, positive.astype(np.int8), threshold, sum(sizes))
+    asset, time = (np.concatenate([getattr(f.stretches, n) for f in folds]) for n in _OF_EVENTS)
+    block = blocks(asset, time)
+    count = int(block.max()) + 1
+    judge = _Judge(event, positive.astype(np.int8), threshold, block)
     base = judge.figures(_scores(folds, None, 0))
     drops = np.stack([_drop(folds, judge, base, one) for one in range(len(names))])
-    pr_auc, recall = (_with_intervals(drops[:, :, i], sum(sizes), confidence) for i in range(2))
+    pr_auc, recall = (_with_intervals(drops[:, :, i], count, confidence) for i in range(2))
     return Importance(
         names,
         pr_auc,
         recall,
-        {**_base(base, sum(sizes), confidence), "prevalence": float(positive.mean())},
+        {**_base(base, count, confidence), "prevalence": float(positive.mean())},
         sum(sizes),
+        count,
         len(event),
         sum(fold.stretches.unmatched for fold in folds),
         confidence,
     )
 
 
-def _base(figures: Float64, events: int, confidence: float) -> dict[str, float | None]:
+def _base(figures: Float64, blocks: int, confidence: float) -> dict[str, float | None]:
     """The figures as they are, float64 [1 + draws, 2], and what PR-AUC may be."""
     points, ends = figures[0].tolist(), [None, None]
-    if events >= FEWEST_BLOCKS:
+    if blocks >= FEWEST_BLOCKS:
         tail = (1 - confidence) / 2
         ends = np.nanquantile(figures[1:, 0], [tail, 1 - tail]).tolist()
     return {"pr_auc": points[0], "event_recall": points[1], "low": ends[0], "high": ends[1]}
 
 
 class _Judge:
-    """Both figures over the events as they are, then over resamples of the events."""
+    """Both figures over the events as they are, then over resamples of their blocks."""
 
-    def __init__(self, event: Int64, target: np.ndarray, threshold: float, events: int) -> None:
-        draws = np.random.default_rng(_SEED).multinomial(events, [1 / events] * events, DRAWS)
-        weights = np.concatenate([np.ones((1, events)), draws])
+    def __init__(self, event: Int64, target: np.ndarray, threshold: float, block: Int64) -> None:
+        blocks = int(block.max()) + 1
+        draws = np.random.default_rng(_SEED).multinomial(blocks, [1 / blocks] * blocks, DRAWS)
+        weights = np.concatenate([np.ones((1, len(block))), draws[:, block]])
         self.weights: Float64 = weights.astype(np.float64)
         self._event, self._target, self._threshold = event, target, threshold
 
@@ -212,14 +224,15 @@ def _by_value(values: np.ndarray) -> Windows:
     return Windows(values.reshape(-1, channels), starts, starts + lookback - 1, lookback)
 
 
-def _with_intervals(drop: Float64, events: int, confidence: float) -> tuple[Drop, ...]:
+def _with_intervals(drop: Float64, blocks: int, confidence: float) -> tuple[Drop, ...]:
     """Drops of k owners with intervals that all hold at once, from float64 [k, 1 + draws].
 
     The largest deviation among the owners, in standard errors, of that share of the resamples
-    widens every interval alike, see `unit_moves.unit_moves`.
+    widens every interval alike, see `unit_moves.unit_moves`; and so does what few blocks leave
+    uncertain about the standard error itself, as in `intervals.difference_interval`.
     """
     value, drawn = drop[:, 0], drop[:, 1:]
-    if events < FEWEST_BLOCKS:
+    if blocks < FEWEST_BLOCKS:
         return tuple(Drop(float(one), None, None) for one in value)
     error = np.nanstd(drawn, axis=1)
     moving = error > 0
@@ -227,7 +240,16 @@ def _with_intervals(drop: Float64, events: int, confidence: float) -> tuple[Drop
     if moving.any():
         apart = np.abs(drawn[moving] - value[moving, None]) / error[moving, None]
         reach = float(np.nanquantile(np.nanmax(apart, axis=0), confidence))
+        reach *= _widening(blocks, confidence)
     low, high = value - reach * error, value + reach * error
     return tuple(
         Drop(float(a), float(b), float(c)) for a, b, c in zip(value, low, high, strict=True)
     )
+
+
+def _widening(blocks: int, confidence: float) -> float:
+    """Student's t over the normal quantile, times n / (n - 1) as n blocks drawn anew vary less."""
+    from scipy.stats import norm, t
+
+    tail = (1 + confidence) / 2
+    return float(t.ppf(tail, blocks - 1) / norm.ppf(tail) * np.sqrt(blocks / (blocks - 1)))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rareevent.evaluation.unit_moves import since_event
-from rareevent.ingestion.frame import Bool, Int64, SensorFrame
+from rareevent.ingestion.frame import Bool, Events, Int64, SensorFrame
 from rareevent.windowing.curve_shift import Labels
 from rareevent.windowing.temporalize import Windows
 
@@ -27,6 +27,7 @@ class Stretches:
     place : int64 [m], which stretch of its set it belongs to; 0 is that before the event
     length : int64 [m], windows of its stretch, the same for all stretches of a set
     count : int64 [m], stretches of its set
+    asset, time : int64 [sets], of each set's event
     unmatched : events that were left out, as no stretch matches
     """
 
@@ -36,6 +37,8 @@ class Stretches:
     place: Int64
     length: Int64
     count: Int64
+    asset: Int64
+    time: Int64
     unmatched: int
 
     def __len__(self) -> int:
@@ -60,7 +63,7 @@ class Stretches:
         Examples
         --------
         >>> one = Stretches(*np.array([[5, 6, 1, 2, 8, 9], [0] * 6, [1, 1, 0, 0, 0, 0],
-        ...     [0, 0, 1, 1, 2, 2], [2] * 6, [3] * 6]), 0)
+        ...     [0, 0, 1, 1, 2, 2], [2] * 6, [3] * 6]), np.array([0]), np.array([7]), 0)
         >>> one.donors(1).tolist(), one.donors(2).tolist()
         ([1, 2, 8, 9, 5, 6], [8, 9, 5, 6, 1, 2])
         """
@@ -105,7 +108,7 @@ def find_stretches(
     known = np.unique(event[before])
     chosen = np.unique(np.linspace(0, len(known) - 1, min(most_events, len(known))).astype(int))
     runs = _Runs(frame, windows, quiet)
-    sets, unmatched = [], 0
+    sets, told, unmatched = [], [], 0
     for one in chosen.tolist():
         mine = before[event[before] == known[one]]
         found = runs.some(mine, one, matches)
@@ -113,10 +116,12 @@ def find_stretches(
         if found:
             keep = np.unique(np.linspace(len(mine) - 1, 0, min(most_windows, len(mine))).round())
             sets.append([part[keep.astype(int)] for part in (mine, *found)])
-    return _as_stretches(sets, unmatched)
+            told.append(known[one])
+    number = np.array(told, np.int64)
+    return _as_stretches(sets, frame.events.take(number), unmatched)
 
 
-def _as_stretches(sets: list[list[Int64]], unmatched: int) -> Stretches:
+def _as_stretches(sets: list[list[Int64]], events: Events, unmatched: int) -> Stretches:
     columns = [
         np.array([number, place == 0, place, len(part), len(one)], np.int64)[:, None]
         + np.zeros(len(part), np.int64)
@@ -126,7 +131,8 @@ def _as_stretches(sets: list[list[Int64]], unmatched: int) -> Stretches:
     empty = np.zeros((5, 0), np.int64)
     event, positive, place, length, count = np.concatenate([empty, *columns], axis=1)
     window = np.concatenate([np.zeros(0, np.int64), *(part for one in sets for part in one)])
-    return Stretches(window, event, positive == 1, place, length, count, unmatched)
+    asset, time = events.asset.astype(np.int64), events.time
+    return Stretches(window, event, positive == 1, place, length, count, asset, time, unmatched)
 
 
 class _Runs:

@@ -122,8 +122,8 @@ class Events:
     def __len__(self) -> int:
         return len(self.time)
 
-    def take(self, which: Bool) -> Events:
-        """Some of the events, by a mask bool [k]."""
+    def take(self, which: Bool | Int64) -> Events:
+        """Some of the events, by a mask bool [k] or their numbers."""
         return Events(self.asset[which], self.time[which], self.kind[which], self.kinds)
 
     @classmethod

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from rareevent.blend.blend import mix
+from rareevent.evaluation.blocks import event_blocks
 from rareevent.evaluation.importance import Fold, find_importance
 from rareevent.evaluation.stretches import find_stretches
 from rareevent.ingestion.frame import Float64, Int64
@@ -48,6 +49,7 @@ def importance_content(prepared: Prepared, learned: Learned) -> dict[str, Any] |
         ],
         names,
         chosen.policy.threshold,
+        lambda asset, time: _blocks(prepared, asset, time),
         confidence=prepared.config.evaluate.confidence,
     )
     return None if found is None else {**found.to_json(), "matches": matches}
@@ -74,6 +76,19 @@ def _affordable(each: int, fewest_events: int) -> tuple[int, int]:
         if events >= fewest_events:
             return matches, events
     return _MATCHES[-1], fewest_events
+
+
+def _blocks(prepared: Prepared, asset: Int64, time: Int64) -> Int64:
+    """What is resampled: assets or stretches of time, as where the model is judged."""
+    frame = prepared.frame
+    return event_blocks(
+        asset,
+        time,
+        frame.clock,
+        assets=len(frame.assets),
+        lookback=prepared.config.window.lookback,
+        horizon=prepared.labels.horizon,
+    )
 
 
 def _interval(prepared: Prepared) -> int:

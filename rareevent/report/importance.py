@@ -66,13 +66,24 @@ def _warning(base: Json) -> str:
 def _found(importance: Json) -> str:
     sensors = importance["sensors"]
     if sensors[0]["pr_auc"]["low"] is None:
-        return f"With fewer than {importance['fewest_events']} events there are no intervals."
+        fewest = importance.get("fewest_blocks", importance.get("fewest_events"))
+        return (
+            f"With events in fewer than {fewest} stretches of time, or on fewer assets, there are"
+            " no intervals."
+        )
     sure = sum(one["pr_auc"]["low"] > 0 for one in sensors)
     share, all_ = percent(importance["confidence"]), plural(len(sensors), "sensor")
     return (
         f"The interval lies above 0 for {sure or 'none'} of {all_}. Intervals are by bootstrap over"
-        f" events, and with {share} confidence all of them hold at once."
+        f" {_resampled(importance)}, and with {share} confidence all of them hold at once."
     )
+
+
+def _resampled(importance: Json) -> str:
+    """What was drawn anew; a run of an older version drew its events."""
+    if "blocks" not in importance:
+        return "events"
+    return f"the {importance['blocks']} assets, or stretches of time, that the events lie in"
 
 
 def _table(sensors: Sequence[Json]) -> Table:

@@ -32,14 +32,14 @@ def measure(size: Size) -> list[Line]:
         bundle = _rarely_alarming(make_bundle(members=3, blended=True), folder / "in.parquet")
         best = best_rounds(_contenders(bundle, folder), ROUNDS[size])
         alarms = _alarms(folder)
-    added = best[TOLD].wall - best[PLAIN].wall
+    added = best[TOLD].cpu - best[PLAIN].cpu
     rate = f"{alarms:,} alarms in {ROWS[size]:,} rows"
     return [
         at_most(f"{TOLD} against {PLAIN}, {rate}", best[TOLD].wall / best[PLAIN].wall, 1.5, " ×"),
-        Line("the same by CPU time", f"{best[TOLD].cpu / best[PLAIN].cpu:.2f} ×"),
+        at_most("the same by CPU time", best[TOLD].cpu / best[PLAIN].cpu, 1.5, " ×"),
         Line(PLAIN, f"{best[PLAIN].wall:.2f} s, {best[PLAIN].cpu:.2f} s CPU"),
         Line(TOLD, f"{best[TOLD].wall:.2f} s, {best[TOLD].cpu:.2f} s CPU"),
-        Line("evidence for an alarm, in a job", f"{1e3 * added / alarms:.1f} ms"),
+        Line("evidence for an alarm, in a job", f"{1e3 * added / alarms:.1f} ms CPU"),
         Line("all that explain asks of one window", f"{1e3 * best[ONE].wall:.1f} ms"),
     ]
 

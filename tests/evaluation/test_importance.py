@@ -40,6 +40,11 @@ def scene(events=(30, 70, 110, 150, 190, 230), assets=("a",), seed=0):
     return frame, labels, windows.take(labels.target[windows.ends] >= 0)
 
 
+def each_event(asset, time):
+    """Every event a block of its own."""
+    return np.arange(len(time))
+
+
 def stretches_of(frame, labels, windows, **asked):
     return find_stretches(
         frame, labels, windows, **{"most_events": 99, "most_windows": 99, "matches": 2, **asked}
@@ -53,7 +58,7 @@ def importance(weights, names=("told", "twin", "noise"), owner=(0, 1, 2), **more
         return 1 / (1 + np.exp(2 - mixed.gather()[:, -1] @ np.array(weights)))
 
     fold = Fold(windows, stretches_of(frame, labels, windows), np.array(owner), score)
-    return find_importance([fold], names, threshold=0.4)
+    return find_importance([fold], names, 0.4, each_event)
 
 
 def test_sets_hold_an_events_windows_and_quiet_ones_of_its_asset_from_all_over_its_time():
@@ -181,7 +186,7 @@ def test_folds_are_asked_each_of_its_own_fit():
         Fold(part, stretches_of(frame, labels, part), np.arange(3), score_of(number))
         for number, part in enumerate(parts)
     ]
-    found = find_importance(folds, ("told", "twin", "noise"), threshold=1.0)
+    found = find_importance(folds, ("told", "twin", "noise"), 1.0, each_event)
 
     assert set(asked) == {0, 1}
     assert min(drop.value for drop in found.pr_auc[:2]) > 0.1
@@ -194,4 +199,27 @@ def test_without_a_matched_event_there_is_nothing_to_tell():
     fold = Fold(none, stretches_of(frame, labels, none), np.arange(3), lambda w: np.zeros(len(w)))
 
     assert fold.stretches.unmatched == 1
-    assert find_importance([fold], ("a", "b", "c"), threshold=0.5) is None
+    assert find_importance([fold], ("a", "b", "c"), 0.5, each_event) is None
+
+
+def test_events_that_come_together_are_resampled_together():
+    events = tuple(range(14, ROWS, 16))
+    frame, labels, windows = scene(events=events)
+    fold = Fold(
+        windows,
+        stretches_of(frame, labels, windows),
+        np.arange(3),
+        lambda mixed: 1 / (1 + np.exp(2 - mixed.gather()[:, -1] @ np.array([3.0, 0.0, 0.4]))),
+    )
+    assert fold.stretches.time.tolist() == list(events)
+    assert fold.stretches.asset.tolist() == [0] * len(events)
+
+    alone = find_importance([fold], ("told", "twin", "noise"), 0.4, each_event)
+    few = find_importance(
+        [fold], ("told", "twin", "noise"), 0.4, lambda asset, time: np.arange(len(time)) // 2
+    )
+
+    assert (alone.blocks, few.blocks) == (len(events), -(-len(events) // 2))
+    assert alone.pr_auc[0].value == few.pr_auc[0].value
+    # Below ten blocks nothing is said, however many events there are.
+    assert (alone.pr_auc[0].low is None, few.pr_auc[0].low is None) == (False, True)

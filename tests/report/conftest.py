@@ -200,7 +200,8 @@ def toy_importance(sensors: int = 20, name: str = "x") -> dict[str, Any]:
         "windows": 480,
         "unmatched": 2,
         "matches": 5,
-        "fewest_events": 10,
+        "blocks": 12,
+        "fewest_blocks": 10,
         "confidence": 0.95,
         "base": {
             "pr_auc": 0.52,

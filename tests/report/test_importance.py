@@ -24,6 +24,16 @@ def test_sensors_stand_by_what_is_lost_with_their_intervals():
     assert str(view.chart).count('class="whisker model"') == 3
 
 
+def test_what_was_resampled_is_said_for_runs_old_and_new():
+    old = toy_importance(3)
+    del old["blocks"], old["fewest_blocks"]
+    old["fewest_events"] = 10
+
+    assert "bootstrap over events," in importance_view(old).found
+    new = importance_view(toy_importance(3)).found
+    assert "bootstrap over the 12 assets, or stretches of time, that the events lie in," in new
+
+
 def test_a_chart_shows_the_first_and_the_table_all():
     view = importance_view(toy_importance(40, name="a very long name of a sensor "))
 
@@ -40,7 +50,7 @@ def test_few_events_have_no_intervals():
 
     view = importance_view(plain)
 
-    assert "fewer than 10 events" in view.found
+    assert "With events in fewer than 10 stretches of time" in view.found
     assert rows_of(view)[0] == ["x0", "0.300", "–", "15.0", "–"]
     assert "whisker" not in str(view.chart)
 

@@ -34,6 +34,7 @@ from rareevent.scoring.folder import output_folder
 from rareevent.tracking.home import Home, find_home
 from rareevent.tracking.runs import training_run
 from rareevent.tracking.tracked import TrackedRun
+from rareevent.whole_files import written_aside
 
 SUMMARY, REPORT = "backtest.json", "report.html"
 
@@ -194,12 +195,10 @@ def _write(folder: Path, tasks: Sequence[FoldTask], result: BacktestResult) -> N
 
     for name in (PREDICTIONS, EVENTS, ALARMS):
         whole = pa.concat_tables([pq.read_table(t.folder / name) for t in tasks])
-        aside = folder / f".{name}.part"
-        pq.write_table(whole, aside)
-        aside.replace(folder / name)
-    aside = folder / f".{SUMMARY}.part"
-    aside.write_text(json.dumps(result.to_json(), indent=2, allow_nan=False))
-    aside.replace(folder / SUMMARY)
+        with written_aside(folder / name) as aside:
+            pq.write_table(whole, aside)
+    with written_aside(folder / SUMMARY) as aside:
+        aside.write_text(json.dumps(result.to_json(), indent=2, allow_nan=False))
 
 
 def _track(

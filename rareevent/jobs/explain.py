@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from rareevent.bundle import load_bundle
-from rareevent.errors import OutputError
 from rareevent.forecast.encoder import Encoder, SurpriseEncoder
 from rareevent.ingestion.frame import Clock, SensorFrame
 from rareevent.jobs.gates import find_row, find_window
@@ -31,6 +28,7 @@ from rareevent.scoring.window_readings import (
 )
 from rareevent.tracking.home import Home
 from rareevent.tracking.resolve import resolve_model
+from rareevent.whole_files import write_files
 
 _MOST_BARS, _MOST_LANES = 12, 3
 FILES = ("evidence.png", "evidence.csv")
@@ -221,18 +219,7 @@ def save_explanation(shown: Explanation, folder: str | Path) -> list[Path]:
     """
     folder = Path(folder)
     contents = dict(zip(FILES, (_picture(shown), _as_csv(shown).encode()), strict=True))
-    asides = {name: folder / f".{name}.{os.getpid()}.part" for name in contents}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in contents.items():
-            asides[name].write_bytes(content)
-            asides[name].replace(folder / name)
-    except OSError as error:
-        for aside in asides.values():
-            with contextlib.suppress(OSError):
-                aside.unlink(missing_ok=True)
-        raise OutputError(f"{folder}: cannot be written: {error.strerror}") from None
-    return [folder / name for name in contents]
+    return write_files(folder, contents)
 
 
 def _columns(encoder: Encoder) -> tuple[tuple[str, ...], Mapping[str, tuple[str, ...]]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from rareevent.bundle import Bundle, load_bundle
-from rareevent.errors import ConfigError, DataError, OutputError
+from rareevent.errors import ConfigError, DataError
 from rareevent.evaluation.gate_reading import GateReading, read_gates
 from rareevent.evaluation.unit_moves import match_windows
 from rareevent.ingestion.exclusions import read_bound
@@ -23,6 +22,7 @@ from rareevent.scoring.engine import REASONS, score_frame
 from rareevent.scoring.whole import read_whole
 from rareevent.tracking.home import Home
 from rareevent.tracking.resolve import resolve_model
+from rareevent.whole_files import write_files
 from rareevent.windowing.curve_shift import curve_shift
 from rareevent.windowing.temporalize import Windows, temporalize
 
@@ -237,15 +237,7 @@ def save_window(shown: WindowGates, folder: str | Path) -> list[Path]:
         for name, layer in shown.layers.items()
     }
     contents["gates.csv"] = _as_csv(shown).encode()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in contents.items():
-            aside = folder / f".{name}.{os.getpid()}.part"
-            aside.write_bytes(content)
-            aside.replace(folder / name)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be written: {error.strerror}") from None
-    return [folder / name for name in contents]
+    return write_files(folder, contents)
 
 
 def _windows(bundle: Bundle, frame: SensorFrame) -> Windows:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +21,7 @@ from rareevent.jobs.learn import forward_scores_of_fold
 from rareevent.jobs.prepare import Prepared, arrange, fill_auto, require_events
 from rareevent.jobs.progress import Quiet
 from rareevent.jobs.study import AS_IS, ERROR, ask, open_study, suggest
+from rareevent.whole_files import written_aside
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -130,6 +130,5 @@ def chosen_on(prepared: Prepared, path: Path) -> Chosen:
 
 
 def _keep(path: Path, row: Int64, logit: Float64) -> None:
-    aside = path.with_name(f".{path.stem}.{os.getpid()}.npz")
-    np.savez(aside, row=row, logit=logit)
-    aside.replace(path)
+    with written_aside(path) as aside, aside.open("wb") as file:
+        np.savez(file, row=row, logit=logit)

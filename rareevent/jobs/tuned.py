@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rareevent.errors import OutputError
 from rareevent.evaluation.compare import Comparison, Difference, compare
 from rareevent.jobs.choose import choosing_events
 from rareevent.jobs.prepare import Prepared
 from rareevent.jobs.study import AS_IS, finished, judged, record, values_of
 from rareevent.jobs.trial import TrialTask, chosen_on, scores_path, with_tuned
+from rareevent.whole_files import written_aside
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -160,11 +159,5 @@ def write_tuned(result: TuneResult, output: str | Path | None) -> None:
     """The best pipeline into its file, whole or not at all."""
     if output is None:
         return
-    path = Path(output)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with written_aside(Path(output)) as aside:
         aside.write_text(tuned_file(result), encoding="utf-8")
-        aside.replace(path)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from None

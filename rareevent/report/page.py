@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from rareevent.errors import OutputError
 from rareevent.report import charts, headline, tables
 from rareevent.report.content import RunReport
 from rareevent.report.glossary import glossary
@@ -23,6 +20,7 @@ from rareevent.report.reading import CHANCE, Judged, Rival, read, rivals
 from rareevent.report.svg import drawing, mark
 from rareevent.report.timeline import EVENT_SHAPES, alarm_style, timeline
 from rareevent.report.words import Times, number, percent, plural, score
+from rareevent.whole_files import written_aside
 
 _WIDE, _NARROW = 1080, 372  # pixels: a desktop column, a phone
 _OUTCOME_WORDS = {
@@ -73,15 +71,9 @@ def write_report(report: RunReport, path: str | Path) -> Path:
     """
     path = Path(path)
     page = render(report)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with written_aside(path) as aside:
         path.parent.mkdir(parents=True, exist_ok=True)
         aside.write_text(page, encoding="utf-8")
-        aside.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            aside.unlink(missing_ok=True)
-        raise OutputError(f"{path}: the report cannot be written: {error.strerror}") from None
     return path
 
 

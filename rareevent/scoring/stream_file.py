@@ -6,11 +6,9 @@ One JSON document: `format`, `model` (digest of the bundle), `states` (asset -> 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +20,7 @@ from rareevent.alarms.policy import AlarmCarry
 from rareevent.bundle.files import sync
 from rareevent.errors import DataError, ModelError, OutputError
 from rareevent.scoring.carry import AssetState, Reader
+from rareevent.whole_files import written_aside
 
 # 1 had no digest.
 _FORMAT = 2
@@ -48,16 +47,13 @@ def write_stream(path: Path, model: str, states: Mapping[str, AssetState]) -> No
         "states": {name: _plain(state) for name, state in states.items()},
     }
     text = json.dumps({**plain, "sha256": _digest(plain)}, allow_nan=False)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with written_aside(path) as aside:
         aside.write_text(text, encoding="utf-8")
         sync(aside)
-        aside.replace(path)
+    try:
         sync(path.absolute().parent)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            aside.unlink(missing_ok=True)
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from None
+        raise OutputError(f"{path}: may not survive a power cut: {error.strerror}") from None
 
 
 def read_stream(path: Path, reader: Reader) -> dict[str, AssetState]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from rareevent.errors import ConfigError, OutputError
 from rareevent.simulate.fleet import EventTruth, Fleet, Times, make_fleet
 from rareevent.simulate.parameters import ANSWER, HORIZON_ROWS, TRIGGER
 from rareevent.simulate.tables import sensor_table, truth_table
+from rareevent.whole_files import written_aside
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -208,9 +208,5 @@ def _texts(times: Times) -> list[str]:
 
 def _replace(path: Path, write: Callable[[Path], None]) -> None:
     """Write beside `path` and move into place, so that no reader sees half a file."""
-    part = path.with_name(f".{path.name}.part")
-    try:
+    with written_aside(path) as part:
         write(part)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -141,9 +141,14 @@ def infer_formats(text: pa.Array) -> list[Reading]:
 def _distinct(readings: list[Reading]) -> list[Reading]:
     kept: list[Reading] = []
     for reading in readings:
-        if not any(np.array_equal(reading.ticks, other.ticks) for other in kept):
+        if not any(_agree(reading, other) for other in kept):
             kept.append(reading)
     return kept
+
+
+def _agree(one: Reading, other: Reading) -> bool:
+    both = one.read & other.read
+    return np.array_equal(one.ticks[both], other.ticks[both])
 
 
 def _plausible(reading: Reading) -> Bool:

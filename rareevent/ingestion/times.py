@@ -336,7 +336,8 @@ def refuse_several(text: pa.Array, readings: Sequence[Reading], place: Place) ->
     if len(readings) < 2:
         return
     first, second = readings[:2]
-    differs = int(np.flatnonzero(first.ticks != second.ticks)[0])
+    both = first.read & second.read
+    differs = int(np.flatnonzero(both & (first.ticks != second.ticks))[0])
     many = "every value" if first.read.all() else f"{first.read.sum()} of {len(text)} values"
     raise DataError(
         f"{place.row(differs)}: column {place.column!r}: {first.format!r} and {second.format!r}"

@@ -131,3 +131,11 @@ def test_one_day_above_the_twelfth_tells_them_whatever_is_broken(written, rows):
     values = [day.strftime(written) for day in days]
     assert read([*values, "soon"]) == [*[DAY, 2 * DAY] * (rows // 2), 13 * DAY, None]
     assert read(["soon", *values]) == [None, *[DAY, 2 * DAY] * (rows // 2), 13 * DAY]
+
+
+@pytest.mark.parametrize("odd", ["1970-01-02T00Z", "19700102T00", "1970-W01", "24:00", "1970"])
+def test_an_odd_value_among_iso_times_is_set_apart_alone(odd):
+    values = ["1970-01-02 00:00:00", "1970-01-03 00:00:00", odd, "1970-01-04 00:00:00"]
+    assert read(values)[:2] == [DAY, 2 * DAY]
+    assert read(values)[3] == 3 * DAY
+    assert read(values)[2] in (None, DAY, 0)

@@ -123,6 +123,18 @@ BAD = {
         lambda t: {"dataframe_split": {**split(t), "data": [[17, "m1", 1, 2, "A"]]}},
         "the model knows time as",
     ),
+    "times in milliseconds": (
+        lambda t: {"instances": [{**row, "when": 1709251200000} for row in records(t)]},
+        "write times as 2024-03-31T08:15:00Z",
+    ),
+    "an offset in one time alone": (
+        lambda t: {"dataframe_records": [*records(t), {**records(t)[0], "when": "2024-03-01T00Z"}]},
+        "have an offset from UTC, others have none",
+    ),
+    "half a character": (
+        lambda t: {"inputs": {**plain(t).to_dict("list"), "s1": ["\ud800"] + [1.5] * (len(t) - 1)}},
+        "is no valid text; mend how it is encoded",
+    ),
     "a list in a cell": (
         lambda t: {"dataframe_records": [{**row, "s1": [1, 2]} for row in records(t)]},
         "column 's1' holds list",

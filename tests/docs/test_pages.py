@@ -58,9 +58,10 @@ NOT_RUN = {
     "docs/desk.md": [  # printed by a server that goes on; tests/tracking/test_desk.py opens it
         "line: http://127.0.0.1:5000/#/experiments/1/runs?viewStateShareKey=best-first"
     ],
-    "docs/explain.md": [
-        "pytest -m slow -s tests/jobs/test_evidence_truth.py"
-    ],  # a slow test itself
+    "docs/explain.md": [  # slow tests themselves
+        "pytest -m slow -s tests/evaluation/test_importance_coverage.py",
+        "pytest -m slow -s tests/jobs/test_evidence_truth.py",
+    ],
     "docs/production.md": [  # test_production reads each by its scheduler's rules
         "# m h dom mon dow  command",
         "[Unit]",

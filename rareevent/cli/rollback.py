@@ -22,6 +22,8 @@ def command(name: str, reason: str, as_json: bool) -> None:
     if as_json:
         print_json(done.to_json())
         return
+    for version in done.passed_over:
+        click.echo(f"Version {version} is passed over: its bundle cannot be loaded.")
     instead = f", in place of version {done.previous}" if done.previous else ""
     finished = "; an interrupted call had begun it" if done.finished else ""
     click.echo(f"{done.name} version {done.version} is the champion again{instead}{finished}.")

@@ -9,10 +9,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rareevent.bundle import Bundle, load_bundle
 from rareevent.config import PipelineConfig, override_pipeline
-from rareevent.errors import ConfigError, RareEventError, TrackingError
+from rareevent.errors import (
+    ConfigError,
+    ModelError,
+    PromotionError,
+    RareEventError,
+    TrackingError,
+)
 from rareevent.evaluation.promotion import GateCheck, failed, gate_checks, skill_checks
 from rareevent.jobs.challenge import Challenge, challenge
 from rareevent.jobs.proven import (
+    FORCE,
     TrainedVerdict,
     kept_figures,
     skill_in_words,
@@ -235,7 +242,12 @@ def _alone(asked: _Asked) -> _Findings:
 
 
 def _against_champion(asked: _Asked, previous: int) -> _Findings:
-    champion = load_bundle(resolve_model(f"models:/{asked.name}/{previous}", asked.home).folder)
+    try:
+        champion = load_bundle(resolve_model(f"models:/{asked.name}/{previous}", asked.home).folder)
+    except ModelError as error:
+        raise PromotionError(
+            f"the champion, version {previous}, cannot be loaded: {error}; {FORCE}"
+        ) from None
     found = challenge(asked.bundle, champion, asked.used)
     same = found.data_sha256 == asked.bundle.provenance.get("data_sha256")
     verdict = asked.verdict() if same else None

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rareevent.errors import PromotionError
+from rareevent.bundle import load_bundle
+from rareevent.errors import ModelError, PromotionError
 from rareevent.jobs.promote import check_reason
 from rareevent.tracking.champions import (
     demand_nothing_under_way,
@@ -17,6 +18,7 @@ from rareevent.tracking.champions import (
 from rareevent.tracking.home import Home, connect, find_home
 from rareevent.tracking.models import versions
 from rareevent.tracking.reigns import Reign, line_of_champions, read_history
+from rareevent.tracking.resolve import resolve_model
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -24,9 +26,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Rollback:
-    """What `rollback` did: `version` is champion again, in place of `previous`.
+    """What `rollback` did.
 
-    `finished` says that an earlier call had moved the alias and was killed before it could say so.
+    Attributes
+    ----------
+    name, version : who is champion again
+    previous : version in whose place; None where none was champion
+    finished : whether an earlier call had moved the alias and was killed before it could say so
+    reason : as given
+    passed_over : earlier champions that lie between, still registered, but without a bundle that
+        could score
     """
 
     name: str
@@ -34,6 +43,7 @@ class Rollback:
     previous: int | None
     finished: bool
     reason: str
+    passed_over: tuple[int, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -87,8 +97,9 @@ def champions(name: str, *, home: Home | None = None) -> Champions:
 def rollback(name: str, *, reason: str = "", home: Home | None = None) -> Rollback:
     """Put the champion before this one back; called again, the one before that.
 
-    What a rollback left behind is passed over, and so is a version that was deleted. A rollback
-    that was killed when the alias had moved is finished, not repeated.
+    What a rollback left behind is passed over, and so is a version that was deleted or whose
+    bundle cannot be loaded. A rollback that was killed when the alias had moved is finished, not
+    repeated.
 
     Parameters
     ----------
@@ -104,7 +115,8 @@ def rollback(name: str, *, reason: str = "", home: Home | None = None) -> Rollba
     """
     check_reason(reason, needed=False)
     name = plain_name(name)
-    client = connect(home or find_home())
+    home = home or find_home()
+    client = connect(home)
     found = settle(client, name)
     demand_nothing_under_way(name, found)
     reigns, left = found.reigns(), interrupted(found)
@@ -112,7 +124,8 @@ def rollback(name: str, *, reason: str = "", home: Home | None = None) -> Rollba
         before = reigns[-2].version if len(reigns) > 1 else None
         return Rollback(name, left.version, before, True, left.reason)
     current = found.champion
-    version = _earlier(client, name, line_of_champions(reigns), current)
+    line = _line_before(client, name, line_of_champions(reigns), current)
+    version, passed_over = _newest_that_loads(name, line, current, home)
     set_champion(
         client,
         name,
@@ -122,7 +135,7 @@ def rollback(name: str, *, reason: str = "", home: Home | None = None) -> Rollba
         reason=reason,
         figures={"previous": current},
     )
-    return Rollback(name, version, current, False, reason)
+    return Rollback(name, version, current, False, reason, passed_over)
 
 
 def plain_name(name: str) -> str:
@@ -140,15 +153,31 @@ def plain_name(name: str) -> str:
     return reference.rpartition(mark)[0] or reference
 
 
-def _earlier(client: MlflowClient, name: str, line: Sequence[int], current: int | None) -> int:
-    """The newest version of the line before the current one that still exists."""
+def _line_before(
+    client: MlflowClient, name: str, line: Sequence[int], current: int | None
+) -> list[int]:
+    """The earlier champions that are still registered, newest first."""
     known = versions(client, name)
     before = line[:-1] if line and line[-1] == current else line
-    for version in reversed(before):
-        if version in known and version != current:
-            return version
+    return [version for version in reversed(before) if version in known and version != current]
+
+
+def _newest_that_loads(
+    name: str, line: Sequence[int], current: int | None, home: Home
+) -> tuple[int, tuple[int, ...]]:
+    """The first of the line whose bundle can score, and those before it whose cannot."""
+    gone: list[int] = []
+    why = ""
+    for version in line:
+        try:
+            load_bundle(resolve_model(f"models:/{name}/{version}", home).folder)
+        except ModelError as error:
+            gone.append(version)
+            why += f"; version {version} cannot be loaded: {error}"
+        else:
+            return version, tuple(gone)
     now = "no version is champion" if current is None else f"version {current} is champion"
     raise PromotionError(
-        f"{name}: {now} and the history has none before it to go back to; `rareevent champions"
+        f"{name}: {now} and the history has none before it to go back to{why}; `rareevent champions"
         f" {name}` shows it, `rareevent promote models:/{name}/VERSION` makes another one champion"
     )

@@ -180,6 +180,18 @@ def test_where_the_source_is_gone_it_says_so_and_force_does_not_need_it(line):
     assert "nowhere.csv" in champions("line").reigns[-1].figures["not_compared"]
 
 
+def test_a_champion_that_is_gone_is_named_and_force_does_not_need_it(line, tmp_path):
+    connect().create_model_version("line", str(tmp_path / "gone"), None)
+    connect().set_registered_model_alias("line", "champion", "5")
+
+    with pytest.raises(PromotionError, match=r"the champion, version 5, cannot be loaded: .*gone"):
+        promote("models:/line/2")
+    done = promote("models:/line/2", force=True, reason="its files are lost")
+
+    assert (done.outcome, done.previous, champion()) == ("forced", 5, 2)
+    assert [reign.how for reign in champions("line").reigns] == ["first", "outside", "forced"]
+
+
 def test_without_a_champion_only_skill_is_asked_for(line):
     connect().delete_registered_model_alias("line", "champion")
 

@@ -14,23 +14,34 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from rareevent.bundle import load_bundle, save_bundle
 from rareevent.cli.app import app
 from rareevent.errors import ConfigError, ModelError, PromotionError, TrackingError
 from rareevent.jobs.rollback import champions, rollback
 from rareevent.tracking.champions import read_champions, set_champion, settle
 from rareevent.tracking.home import connect
-from rareevent.tracking.models import CHAMPION, aliases
+from rareevent.tracking.models import CHAMPION, aliases, log_bundle
 from rareevent.tracking.orphans import owner
 from rareevent.tracking.reigns import Reign, read_history, take_away, write_reign
 from rareevent.tracking.resolve import run_of_model
+from rareevent.tracking.runs import training_run
+from tests.bundles import raw_rows, tiny_bundle
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    """A directory that the scorer can load."""
+    folder = tmp_path_factory.mktemp("made") / "bundle"
+    save_bundle(tiny_bundle(), folder)
+    return folder
 
 
 @pytest.fixture
-def plant(client, tmp_path):
+def plant(client, bundle):
     """A registered model with four versions and no champion."""
     client.create_registered_model("plant")
     for _ in range(4):
-        client.create_model_version("plant", str(tmp_path), None)
+        client.create_model_version("plant", str(bundle), None)
     return client
 
 
@@ -97,6 +108,32 @@ def test_rollback_passes_over_a_deleted_version(plant):
     plant.delete_model_version("plant", "2")
 
     assert rollback("plant").version == 1
+
+
+def test_rollback_passes_over_a_version_whose_bundle_is_gone_and_says_so(
+    plant, bundle, tmp_path, capsys
+):
+    shutil.copytree(bundle, tmp_path / "short-lived")
+    plant.create_model_version("plant", str(tmp_path / "short-lived"), None)
+    for version in (1, 5, 3):
+        crown(plant, version, "gate")
+    shutil.rmtree(tmp_path / "short-lived")
+
+    main_of("rollback", "plant")
+
+    assert "Version 5 is passed over: its bundle cannot be loaded." in capsys.readouterr().out
+    assert told(plant)[-1] == (1, "rollback")
+
+
+def test_where_no_earlier_bundle_is_left_rollback_says_why(plant, tmp_path):
+    plant.create_model_version("plant", str(tmp_path / "gone"), None)
+    for version in (5, 3):
+        crown(plant, version, "gate")
+
+    with pytest.raises(PromotionError, match=r"version 5 cannot be loaded: .*gone"):
+        rollback("plant")
+
+    assert (champion(plant), len(stored(plant))) == (3, 2)
 
 
 def test_a_deleted_champion_is_followed_by_the_one_before(plant):
@@ -201,10 +238,10 @@ def test_of_many_changes_at_one_instant_one_is_made(plant):
 @pytest.mark.parametrize(
     "name", ["it's", 'a "b"', "both ' and \"", "a@b", "[red]x", "名 %s", " x "]
 )
-def test_a_registry_may_hold_names_of_any_kind(client, name):
+def test_a_registry_may_hold_names_of_any_kind(client, bundle, name):
     client.create_registered_model(name)
     for version in (1, 2):
-        client.create_model_version(name, "/nowhere", None)
+        client.create_model_version(name, str(bundle), None)
         set_champion(client, name, version, "gate", instead_of=version - 1 or None)
 
     assert rollback(name).version == 1
@@ -429,10 +466,11 @@ def server(empty_home, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_history_and_rollback_work_through_a_server(server):
-    server.create_registered_model("plant")
+def test_history_and_rollback_work_through_a_server(server, bundle):
+    clock = load_bundle(bundle).clock
     for _ in range(3):
-        server.create_model_version("plant", "s3://plant/model", None)
+        with training_run("plant", "a run") as run:
+            log_bundle(run, bundle, raw_rows(rows=4), clock, register_as="plant")
     for version in (1, 2, 3):
         crown(server, version, "gate", reason="é" * 1000, figures={"n": version})
 

@@ -37,6 +37,7 @@ def command(model: str, overrides: tuple[str, ...], as_json: bool) -> None:
     if result.registered_version:
         click.echo(
             f"It is {result.model_uri}. `rareevent promote {result.model_uri} --set"
-            " ingest.source=LATER` compares it with the champion on rows that came after it."
+            " ingest.source=LATER` compares it with the champion on rows that came after it; where"
+            " events have a log of their own, add --set ingest.events.source=LATER."
         )
     log(f"run {result.run_id}, model {result.model_uri}, {result.seconds:.0f} s")

@@ -13,7 +13,10 @@ from rareevent.evaluation.compare import Comparison, Difference
 from rareevent.evaluation.intervals import paired_shares_interval
 
 TITLES = {"event_recall": "event recall", "pr_auc": "PR-AUC", "roc_auc": "ROC-AUC"}
-_MORE = "give later data with --set ingest.source=PATH"
+LATER = (
+    "give later data with --set ingest.source=PATH, and where events have a log of their own --set"
+    " ingest.events.source=PATH"
+)
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,7 @@ def _events(stage: PromoteStage, comparison: Comparison) -> GateCheck:
     count = comparison.events
     found = f"{count} on rows that neither has learned from"
     passed, asked = count >= stage.min_events, f"{stage.min_events} or more"
-    return GateCheck("events", passed, found, asked, "" if passed else _MORE)
+    return GateCheck("events", passed, found, asked, "" if passed else LATER)
 
 
 def _no_worse(stage: PromoteStage, comparison: Comparison) -> GateCheck:
@@ -120,7 +123,7 @@ def _no_worse(stage: PromoteStage, comparison: Comparison) -> GateCheck:
     where = f"at most {stage.margin:g} below" if stage.margin else "above"
     asked = f"{where} the champion with the whole interval"
     if difference.ours is None or difference.theirs is None or difference.value is None:
-        return GateCheck(title, False, "not defined on these rows, which lack events", asked, _MORE)
+        return GateCheck(title, False, "not defined on these rows, which lack events", asked, LATER)
     found = f"{difference.ours:.3f} against {difference.theirs:.3f}"
     if difference.interval is None:
         return GateCheck(title, False, f"{found}, {_why_no_interval(comparison)}", asked)
@@ -153,7 +156,7 @@ def _why_no_interval(comparison: Comparison) -> str:
     if comparison.blocks < FEWEST_BLOCKS:
         return (
             f"no interval: {comparison.blocks} blocks of time or assets, it takes {FEWEST_BLOCKS}"
-            f" (a block of time is a day or longer); {_MORE}"
+            f" (a block of time is a day or longer); {LATER}"
         )
     return "no interval: evaluate.bootstrap is 0, or too few draws define the figure"
 
@@ -184,7 +187,7 @@ def _what_it_takes(
     least = fewest_events_for(stage.margin, comparison.confidence)
     if stage.metric == "event_recall" and takes > least > events:
         advice += f", and {least} at the very least"
-    return f"{advice}; {_MORE}"
+    return f"{advice}; {LATER}"
 
 
 def _false_alarms(ratio: float, ours: int, theirs: int) -> GateCheck:

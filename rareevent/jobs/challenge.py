@@ -14,6 +14,7 @@ from rareevent.errors import DataError, PromotionError
 from rareevent.evaluation.catches import judge
 from rareevent.evaluation.compare import Comparison, compare
 from rareevent.evaluation.metrics import alarm_metrics, row_metrics
+from rareevent.evaluation.promotion import LATER
 from rareevent.evaluation.scored import Scored
 from rareevent.evaluation.skill import FitScores, Skill, find_skill
 from rareevent.ingestion import ingest
@@ -22,8 +23,6 @@ from rareevent.jobs.evaluate import as_scored, countable_events, rows_not_learne
 from rareevent.jobs.proven import FORCE
 from rareevent.scoring.engine import Scores, score_frame
 from rareevent.windowing.curve_shift import Labels, curve_shift
-
-_LATER = "give later data with --set ingest.source=PATH"
 
 
 @dataclass(frozen=True)
@@ -205,4 +204,4 @@ def _nothing_new(challenger: Bundle, champion: Bundle, frame: SensorFrame, sourc
             said += f"; the {name} learned from rows up to {frame.clock.text(until)}"
     if challenger.provenance.get("refit_of") is not None:
         said += "; a refit holds nothing back, so only rows that came after it can judge it"
-    return f"{said}; {_LATER}, or: {FORCE}"
+    return f"{said}; {LATER}, or: {FORCE}"

@@ -5,35 +5,19 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from rareevent.bundle import Bundle, load_bundle
 from rareevent.config import PipelineConfig, override_pipeline
-from rareevent.errors import (
-    ConfigError,
-    ModelError,
-    PromotionError,
-    RareEventError,
-    TrackingError,
-)
-from rareevent.evaluation.promotion import GateCheck, failed, gate_checks, skill_checks
-from rareevent.jobs.challenge import Challenge, challenge
-from rareevent.jobs.proven import (
-    FORCE,
-    TrainedVerdict,
-    kept_figures,
-    skill_in_words,
-    skill_of_version,
-    trained_verdict,
-)
+from rareevent.errors import ConfigError, TrackingError
+from rareevent.evaluation.promotion import GateCheck
+from rareevent.jobs.challenge import Challenge
+from rareevent.jobs.proven import kept_figures
+from rareevent.jobs.questions import Asked, Findings, ask
 from rareevent.tracking.champions import set_champion, settle
 from rareevent.tracking.home import Home, connect, find_home
 from rareevent.tracking.listing import full_run_id
 from rareevent.tracking.models import CHAMPION, aliases, version_of_run
-from rareevent.tracking.resolve import resolve_model
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
+from rareevent.tracking.resolve import load_model, name_and_version
 
 Outcome = Literal["promoted", "forced", "refused", "already_champion"]
 
@@ -82,20 +66,6 @@ class Promotion:
         }
 
 
-@dataclass(frozen=True)
-class _Findings:
-    """What the gate was asked, and what of it cannot be answered."""
-
-    checks: tuple[GateCheck, ...] = ()
-    challenge: Challenge | None = None
-    trouble: str = ""
-
-    @property
-    def hold(self) -> bool:
-        """Whether the gate is open."""
-        return not self.trouble and not failed(self.checks)
-
-
 def promote(
     version: str,
     config: PipelineConfig | None = None,
@@ -131,7 +101,7 @@ def promote(
     client = connect(home)
     name, number = registered_version(version, home)
     previous = aliases(client, name).get(CHAMPION)
-    bundle = load_bundle(resolve_model(f"models:/{name}/{number}", home).folder)
+    bundle = load_model(f"models:/{name}/{number}", home)
     used = config or override_pipeline(bundle.config, overrides, where=version)
     known = Promotion(
         name, number, previous, "refused", (), used.promote.model_dump(), None, reason
@@ -139,8 +109,8 @@ def promote(
     if previous == number:
         settle(client, name)
         return replace(known, outcome="already_champion")
-    asked = _Asked(client, home, name, number, bundle, used)
-    found = _ask(asked, previous, force)
+    asked = Asked(client, home, name, number, bundle, used)
+    found = ask(asked, previous, force)
     known = replace(known, checks=found.checks, challenge=found.challenge, trouble=found.trouble)
     if not found.hold and not force:
         return known
@@ -183,81 +153,18 @@ def registered_version(version: str, home: Home) -> tuple[str, int]:
         When there is no such version, or the run registered none.
     """
     if version.startswith("models:/"):
-        found = resolve_model(version, home)
-        name, number = found.name, found.version
+        found = name_and_version(version, home)
     else:
-        made = version_of_run(connect(home), full_run_id(version, home))
-        name, number = made or (None, None)
-    if name is None or number is None:
+        found = version_of_run(connect(home), full_run_id(version, home))
+    if found is None:
         raise TrackingError(
             f"{version}: registered no version of a model; give models:/NAME/NUMBER, or train"
             " with register.model set"
         )
-    return name, number
+    return found
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """A version that would be champion, and by which pipeline it is judged."""
-
-    client: MlflowClient
-    home: Home
-    name: str
-    number: int
-    bundle: Bundle
-    used: PipelineConfig
-
-    @property
-    def own_data(self) -> bool:
-        """Whether it is judged by the data that it was trained with, as far as names tell."""
-        own, used = self.bundle.config.ingest, self.used.ingest
-        return (own.source, own.events) == (used.source, used.events)
-
-    def verdict(self) -> TrainedVerdict | None:
-        """What its training said of it."""
-        return trained_verdict(self.client, self.name, self.number)
-
-
-def _ask(asked: _Asked, previous: int | None, force: bool) -> _Findings:
-    """Everything the gate asks; what cannot be asked stands in the way only where not forced."""
-    try:
-        if previous is None:
-            return _alone(asked)
-        return _against_champion(asked, previous)
-    except RareEventError as error:
-        if not force:
-            raise
-        return _Findings(trouble=" ".join(str(error).split()))
-
-
-def _alone(asked: _Asked) -> _Findings:
-    """Where nobody is champion there is nothing to be compared with: only skill is asked for."""
-    stage = asked.used.promote
-    if not stage.require_skill:
-        return _Findings()
-    verdict = asked.verdict() if asked.own_data else None
-    uri = f"models:/{asked.name}/{asked.number}"
-    skill = skill_of_version(verdict, uri, asked.used, asked.home)
-    return _Findings(skill_checks(stage, skill))
-
-
-def _against_champion(asked: _Asked, previous: int) -> _Findings:
-    try:
-        champion = load_bundle(resolve_model(f"models:/{asked.name}/{previous}", asked.home).folder)
-    except ModelError as error:
-        raise PromotionError(
-            f"the champion, version {previous}, cannot be loaded: {error}; {FORCE}"
-        ) from None
-    found = challenge(asked.bundle, champion, asked.used)
-    same = found.data_sha256 == asked.bundle.provenance.get("data_sha256")
-    verdict = asked.verdict() if same else None
-    where = f"{found.source} from {found.since} on"
-    skill = verdict.finding() if verdict else skill_in_words(found.skill, where)
-    counts = found.challenger["false_alarms"], found.champion["false_alarms"]
-    return _Findings(gate_checks(asked.used.promote, found.comparison, counts, skill), found)
-
-
-def _figures(known: Promotion, found: _Findings) -> dict[str, Any]:
+def _figures(known: Promotion, found: Findings) -> dict[str, Any]:
     """What the history keeps of the comparison; all of it would outgrow a tag."""
     figures: dict[str, Any] = {"previous": known.previous, "gate": dict(known.gate)}
     if found.trouble:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rareevent.bundle import load_bundle
 from rareevent.errors import ModelError, PromotionError
 from rareevent.jobs.promote import check_reason
 from rareevent.tracking.champions import (
@@ -18,7 +17,7 @@ from rareevent.tracking.champions import (
 from rareevent.tracking.home import Home, connect, find_home
 from rareevent.tracking.models import versions
 from rareevent.tracking.reigns import Reign, line_of_champions, read_history
-from rareevent.tracking.resolve import resolve_model
+from rareevent.tracking.resolve import load_model
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -170,7 +169,7 @@ def _newest_that_loads(
     why = ""
     for version in line:
         try:
-            load_bundle(resolve_model(f"models:/{name}/{version}", home).folder)
+            load_model(f"models:/{name}/{version}", home)
         except ModelError as error:
             gone.append(version)
             why += f"; version {version} cannot be loaded: {error}"

@@ -15,7 +15,7 @@ from rareevent.jobs.scoring_run import tracked_job
 from rareevent.scoring.job import ScoreOptions, Step, plan_files, score_files
 from rareevent.scoring.summary import ScoreSummary
 from rareevent.tracking.home import Home
-from rareevent.tracking.resolve import resolve_model
+from rareevent.tracking.resolve import load_model, resolve_model
 
 
 def score(
@@ -114,7 +114,7 @@ def plan_score(
     ------
     ModelError, DataError, OutputError, TrackingError
     """
-    bundle = load_bundle(resolve_model(model, home).folder)
+    bundle = load_model(model, home)
     if is_sql(source) or is_sql(str(output)):
         from rareevent.scoring.sql_plan import plan_tables
 

@@ -136,8 +136,8 @@ def demand_nothing_under_way(name: str, found: History, but: Reign | None = None
             left = (reign.at + GIVEN_UP - datetime.now(UTC)).total_seconds()
             raise PromotionError(
                 f"{name}: version {reign.version} is being made champion"
-                f"{f' by {reign.who}' if reign.who else ''} at this moment; call again. If that"
-                f" process was killed, the next call in {max(left, 0) + 1:.0f} s tidies up after it"
+                f"{f' by {reign.who}' if reign.who else ''} at this moment; call again; should that"
+                f" process have been killed, in {max(left, 0) + 1:.0f} s"
             )
 
 

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import yaml
 
-from rareevent.bundle import BUNDLE_FILE
+from rareevent.bundle import BUNDLE_FILE, Bundle, load_bundle
 from rareevent.errors import ModelError
 from rareevent.tracking.home import Home, connect, find_home, tracking_errors
 from rareevent.tracking.models import LOADER_MODULE, aliases, registered, versions
@@ -82,6 +82,50 @@ def resolve_model(model: str, home: Home | None = None) -> ResolvedModel:
     if _MODEL_ID.match(source.removeprefix("models:/")):
         source = _logged_location(client, home, source.removeprefix("models:/"))
     return _local(source, f"models:/{name}/{version}", name, version)
+
+
+def load_model(model: str, home: Home | None = None) -> Bundle:
+    """The bundle behind a model URI or a directory, as `resolve_model` finds it.
+
+    What had to be downloaded is gone from disk again: who needs the files resolves the model, and
+    keeps what comes of it for as long.
+
+    Raises
+    ------
+    ModelError
+        When there is no such model, or its bundle cannot be read.
+    TrackingError
+        When MLflow cannot be reached.
+    """
+    found = resolve_model(model, home)
+    try:
+        return load_bundle(found.folder)
+    finally:
+        if found.kept is not None:
+            found.kept.cleanup()
+
+
+def name_and_version(model: str, home: Home) -> tuple[str, int] | None:
+    """The registered name and version behind a URI; None of a model that was never registered.
+
+    Nothing is downloaded, so the version's files may be gone.
+
+    Parameters
+    ----------
+    model : "models:/NAME@ALIAS", "models:/NAME/VERSION", "models:/NAME/latest" or
+        "models:/MODEL_ID"
+
+    Raises
+    ------
+    ModelError
+        When there is no such version; lists what there is.
+    TrackingError
+        When MLflow cannot be reached.
+    """
+    reference = model.removeprefix("models:/").strip("/")
+    if _MODEL_ID.match(reference):
+        return None
+    return _registered_version(connect(home), home, reference)
 
 
 def run_of_model(model: str, home: Home | None = None) -> str:

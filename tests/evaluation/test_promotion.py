@@ -120,7 +120,8 @@ def test_a_refusal_says_what_margin_these_events_can_show_and_how_many_it_takes(
     assert advice(interval=(-0.22, 0.18), events=30) == (
         "with 30 events the interval reaches 0.20 to either side: that is the smallest margin that"
         " an equal challenger can show here; 0.1 takes about 120 events, and 35 at the very least;"
-        " give later data with --set ingest.source=PATH"
+        " give later data with --set ingest.source=PATH, and where events have a log of their own"
+        " --set ingest.events.source=PATH"
     )
     assert "at the very least" not in advice(interval=(-0.22, 0.18), events=36)
 

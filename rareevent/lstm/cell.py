@@ -96,13 +96,19 @@ def forward(network: Network, windows: Windows, block: int = WINDOWS_PER_BLOCK) 
     check_fit(network, windows.rows.shape[1], windows.lookback)
     windows, order = _by_last_row(windows)
     logits = np.empty((len(windows), network.heads), np.float32)
-    most = _loop(network).most_windows(windows.lookback, block)
+    # Buffers belong to a loop, so threads have loops of their own, made when none is idle.
+    idle = [_loop(network)]
+    most = idle[0].most_windows(windows.lookback, block)
 
     def run(stretch: slice) -> None:
-        # Buffers belong to a loop, so each stretch has one of its own.
-        loop, mine = _loop(network), logits[stretch]
+        try:
+            loop = idle.pop()
+        except IndexError:
+            loop = _loop(network)
+        mine = logits[stretch]
         for part, layout in blocks(windows.take(stretch), most):
             mine[part] = loop.run(windows.rows, layout)
+        idle.append(loop)
 
     with one_blas_thread():
         share_out(run, len(windows), most)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,18 @@ def new_figure(rows: int = 1, size: tuple[float, float] = _SIZE) -> tuple[Figure
         axes.grid(axis="y", color=HAIR, linewidth=0.8)
         axes.set_axisbelow(True)
     return figure, tuple(panels)
+
+
+@contextmanager
+def as_written() -> Iterator[None]:
+    """Draw texts as they are: matplotlib takes what stands between two dollar signs for formulas.
+
+    As a decorator of what draws names that users gave.
+    """
+    from matplotlib import rc_context
+
+    with rc_context({"text.parse_math": False}):
+        yield
 
 
 def to_png(figure: Figure) -> bytes:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rareevent.report.canvas import BLUE, HAIR, INK, SOFT, VERMILION, to_png
+from rareevent.report.canvas import BLUE, HAIR, INK, SOFT, VERMILION, as_written, to_png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,6 +34,7 @@ class Lane:
     band: tuple[float, float, float] | None
 
 
+@as_written()
 def evidence_png(
     title: str,
     credit: Mapping[str, float],

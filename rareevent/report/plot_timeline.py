@@ -13,6 +13,7 @@ from rareevent.report.canvas import (
     SOFT,
     VERMILION,
     VIOLET,
+    as_written,
     new_figure,
     to_png,
 )
@@ -41,6 +42,7 @@ _LABEL = 24  # letters
 _ALARM_HEIGHT = 0.68  # of a lane
 
 
+@as_written()
 def timeline_png(model: Judged, series: Sequence[Json], times: Times) -> bytes | None:
     """The alarm timeline, laid out as on the page; None where nothing happened."""
     plan = plan_lanes(model, series, times, _WIDTH)

@@ -1,12 +1,15 @@
 """Plots for MLflow: PNG bytes, no global state, none where there is nothing to plot."""
 
+import json
 import struct
 import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from rareevent.report.evidence_plot import Lane, evidence_png
 from rareevent.report.plots import draw_plots, timeline_png
 from rareevent.report.reading import read
 from rareevent.report.words import Times
@@ -66,3 +69,15 @@ def test_plotting_leaves_pyplot_alone():
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.split() == ["True", "False"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_names_are_drawn_as_they_are_written_and_never_as_formulas(sample):
+    fleet, odd = sample(assets=12, events=12, rows=300), r"press $\frac{$ 7"
+    known = json.dumps(str(fleet.series[0]["asset"]))
+    plain = json.dumps([fleet.model, list(fleet.series)], default=float)
+    model, series = json.loads(plain.replace(known, json.dumps(odd)))
+    assert timeline_png(read(model), series, Times("datetime")) is not None
+    one = np.ones((1, 3))
+    lane = Lane(odd, np.array([1.0, np.nan, 2.0]), (0.0, 1.0, 2.0))
+    assert evidence_png(odd, {odd: 1.0}, one, ("a", "b", "c"), [lane], [odd])

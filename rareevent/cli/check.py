@@ -32,7 +32,7 @@ def command(pipeline: str, overrides: tuple[str, ...], as_json: bool) -> int:
     if as_json:
         print_json(quality.to_json())
     else:
-        quality.render(stdout_console())
+        quality.render(stdout_console(markup=True))
     for problem in quality.problems:
         log(f"rareevent: {problem}")
     return DataError.exit_code if quality.problems else 0

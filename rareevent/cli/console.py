@@ -37,11 +37,17 @@ def log(text: str) -> None:
     click.echo(text, err=True)
 
 
-def stdout_console() -> Any:
-    """A rich console on stdout; wide enough for the tables where stdout is no terminal."""
+def stdout_console(*, markup: bool = False) -> Any:
+    """A rich console on stdout; wide enough for the tables where stdout is no terminal.
+
+    Parameters
+    ----------
+    markup : whether what stands in brackets is a style; else it is printed, as "pressure [bar]" is
+    """
     from rich.console import Console
 
-    return Console() if sys.stdout.isatty() else Console(width=_WIDTH_OF_A_PIPE)
+    width = None if sys.stdout.isatty() else _WIDTH_OF_A_PIPE
+    return Console(width=width, markup=markup)
 
 
 class PlainProgress:

@@ -202,3 +202,26 @@ def test_what_is_in_the_way_of_a_picture_is_told_and_nothing_is_left(place):
     with pytest.raises(OutputError, match="cannot be written"):
         save_explanation(look(), "out")
     assert [path.name for path in (place / "out").iterdir()] == ["evidence.png"]
+
+
+def test_a_name_in_brackets_is_a_name_and_no_style(place, capsys):
+    odd = {"s1": "pressure [bar]", "s2": "flow [/h]"}
+    bundle = tiny_bundle()
+    base = bundle.encoder
+    encoder = replace(base, sensors=tuple(odd[name] for name in base.sensors))
+    profile = {
+        **bundle.profile,
+        "sensors": {odd[n]: one for n, one in bundle.profile["sensors"].items()},
+    }
+    save_bundle(
+        replace(bundle, encoder=encoder, needs=encoder.needs, profile=profile), place / "odd"
+    )
+    raw_rows(60, ("line [a]", "b")).rename(columns=odd).to_csv("odd.csv", index=False)
+
+    call = ["explain", "--model", "odd", "--input", "odd.csv", "--asset", "line [a]", "--at", AT]
+    app.main([*call, "--output", "out"], standalone_mode=False)
+    said = capsys.readouterr().out
+
+    assert "│ pressure [bar] │" in said
+    assert "│ flow [/h]      │" in said
+    assert "line [a], 2024-03-01" in said

@@ -68,7 +68,10 @@ class TrackingError(RareEventError):
 
 
 class PromotionError(RareEventError):
-    """A version cannot become champion: there is no fair comparison, or no earlier champion."""
+    """A version cannot become champion.
+
+    There is no fair comparison, no earlier champion, or somebody else was changing it.
+    """
 
     exit_code = 11
 

@@ -54,8 +54,8 @@ EXIT_CODES = {
     8: "another job holds the output",
     9: "MLflow cannot be reached, or does not know the run or model",
     10: "scored rows drifted beyond the limits (score --fail-on-drift)",
-    11: "no other champion: the gate did not hold or could not be judged (promote), or none was"
-    " before (rollback)",
+    11: "no other champion: the gate did not hold or could not be judged (promote), none was before"
+    " (rollback), or somebody else was changing it",
     70: "a defect in rareevent; RAREEVENT_TRACEBACK=1 shows where",
     130: "interrupted",
     143: "stopped by SIGTERM",

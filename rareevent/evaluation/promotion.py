@@ -126,7 +126,10 @@ def _no_worse(stage: PromoteStage, comparison: Comparison) -> GateCheck:
         return GateCheck(title, False, "not defined on these rows, which lack events", asked, LATER)
     found = f"{difference.ours:.3f} against {difference.theirs:.3f}"
     if difference.interval is None:
-        return GateCheck(title, False, f"{found}, {_why_no_interval(comparison)}", asked)
+        few = comparison.blocks < FEWEST_BLOCKS
+        advice = f"a block of time is a day or longer: {LATER}" if few else ""
+        found += f", no interval: {_why_no_interval(comparison)}"
+        return GateCheck(title, False, found, asked, advice)
     low, high = _interval(stage, comparison, difference.interval)
     found += (
         f", difference {difference.value:+.3f}, {comparison.confidence:.0%} interval {low:+.3f} to"
@@ -154,11 +157,8 @@ def _interval(
 
 def _why_no_interval(comparison: Comparison) -> str:
     if comparison.blocks < FEWEST_BLOCKS:
-        return (
-            f"no interval: {comparison.blocks} blocks of time or assets, it takes {FEWEST_BLOCKS}"
-            f" (a block of time is a day or longer); {LATER}"
-        )
-    return "no interval: evaluate.bootstrap is 0, or too few draws define the figure"
+        return f"{comparison.blocks} blocks of time or assets, it takes {FEWEST_BLOCKS}"
+    return "evaluate.bootstrap is 0, or too few draws define the figure"
 
 
 def _what_it_takes(
@@ -180,7 +180,7 @@ def _what_it_takes(
         return ""
     takes = math.ceil(events * (reach / stage.margin) ** 2)
     advice = (
-        f"with {events} events the interval reaches {reach:.2f} to either side: that is the"
+        f"with {events} events the interval reaches {reach:.3f} to either side: that is the"
         f" smallest margin that an equal challenger can show here; {stage.margin:g} takes about"
         f" {takes} events"
     )

@@ -131,7 +131,8 @@ def _same_question(challenger: Bundle, champion: Bundle) -> None:
         said = f"one counts time as {kind}, the other as {other}"
     else:
         texts = [
-            f"{bundle.clock.duration_text(horizon)} (lead {bundle.clock.duration_text(lead)})"
+            bundle.clock.duration_text(horizon)
+            + (f" (lead {bundle.clock.duration_text(lead)})" if lead else "")
             for bundle, (horizon, lead) in zip((challenger, champion), (ours, theirs), strict=True)
         ]
         said = f"the challenger looks {texts[0]} ahead and the champion {texts[1]}"

@@ -118,7 +118,7 @@ def advice(**figures):
 def test_a_refusal_says_what_margin_these_events_can_show_and_how_many_it_takes():
     """An interval twice as wide as the margin takes four times the events."""
     assert advice(interval=(-0.22, 0.18), events=30) == (
-        "with 30 events the interval reaches 0.20 to either side: that is the smallest margin that"
+        "with 30 events the interval reaches 0.200 to either side: that is the smallest margin that"
         " an equal challenger can show here; 0.1 takes about 120 events, and 35 at the very least;"
         " give later data with --set ingest.source=PATH, and where events have a log of their own"
         " --set ingest.events.source=PATH"
@@ -139,7 +139,8 @@ def test_too_few_events_or_blocks_do_not_hold():
     assert names_of_failed(compared(events=9)) == ["events"]
     few = compared(interval=None, blocks=7)
     assert names_of_failed(few) == ["event recall"]
-    assert "7 blocks" in few[1].found
+    assert few[1].found.endswith("no interval: 7 blocks of time or assets, it takes 10")
+    assert few[1].advice.startswith("a block of time is a day or longer: give later data")
     assert "evaluate.bootstrap" in compared(interval=None, blocks=30)[1].found
 
 

@@ -138,8 +138,11 @@ def test_models_that_look_ahead_differently_are_not_compared(line):
     bundle = load_bundle(resolve_model("models:/line/2").folder)
     further = override_pipeline(bundle.config, ("label.horizon=6",))
 
-    with pytest.raises(PromotionError, match=r"looks 6 h .* ahead and the champion 5 h.*--force"):
+    with pytest.raises(PromotionError, match=r"looks 6 h ahead and the champion 5 h: .*--force"):
         challenge(replace(bundle, config=further), bundle, bundle.config)
+    nearer = override_pipeline(bundle.config, ("label.lead=1",))
+    with pytest.raises(PromotionError, match=r"looks 5 h \(lead 1 h\) ahead and the champion 5 h"):
+        challenge(replace(bundle, config=nearer), bundle, bundle.config)
 
 
 def test_models_split_by_asset_are_compared_on_assets_that_taught_neither(line):

@@ -12,10 +12,11 @@ from rareevent.ingestion.files import find_files
 from rareevent.ingestion.frame import SensorFrame
 from rareevent.ingestion.quality import Findings
 from rareevent.ingestion.readers import read_names
+from rareevent.scoring.fingerprints import fingerprints
 from rareevent.scoring.inputs import check_columns, open_reader
 from rareevent.scoring.pieces import clean_pieces
 from rareevent.scoring.rows import CleanRows, as_table, join_rows
-from rareevent.scoring.sift import no_past
+from rareevent.scoring.sift import conflicting_rows, no_past
 from rareevent.scoring.survey import survey_file
 from rareevent.scoring.take import Source, Taking
 
@@ -31,7 +32,8 @@ def read_whole(bundle: Bundle, source: str, events: str | None) -> tuple[SensorF
     Returns
     -------
     frame : SensorFrame
-    left_out : rows that a job would reject, as a cell of them cannot be read
+    left_out : rows that a job would reject, as a cell of them cannot be read, or as they
+        contradict each other and `ingest.duplicates` is `refuse`
 
     Raises
     ------
@@ -52,11 +54,15 @@ def read_whole(bundle: Bundle, source: str, events: str | None) -> tuple[SensorF
     if not parts:
         none = f"none of its {left_out} rows can be read" if left_out else "has no rows"
         raise DataError(why or f"{source}: {none}")
+    rows = join_rows(parts)
+    if reader.stage.duplicates == "refuse":
+        conflict = conflicting_rows(rows, fingerprints(rows, reader.roles))
+        rows, left_out = rows.take(~conflict), left_out + int(conflict.sum())
     found = Findings()
     stage = reader.stage.model_copy(update={"source": source})
-    rows = as_table(join_rows(parts), bundle.clock, source)
+    table = as_table(rows, bundle.clock, source)
     delay = bundle.event_delay
-    frame = scoring_frame(rows, reader.roles, stage, bundle.clock, reader.log, delay, found)
+    frame = scoring_frame(table, reader.roles, stage, bundle.clock, reader.log, delay, found)
     if found.problems:
         raise DataError("\n".join(found.problems))
     return frame, left_out

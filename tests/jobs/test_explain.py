@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from rareevent.bundle import load_bundle, save_bundle
@@ -225,3 +226,16 @@ def test_a_name_in_brackets_is_a_name_and_no_style(place, capsys):
     assert "│ pressure [bar] │" in said
     assert "│ flow [/h]      │" in said
     assert "line [a], 2024-03-01" in said
+
+
+def test_rows_that_contradict_each_other_are_left_out_where_a_job_rejects_them(place):
+    ingest = {**tiny_config().dump()["ingest"], "duplicates": "refuse"}
+    save_bundle(tiny_bundle(tiny_config(ingest=ingest)), place / "strict")
+    table = raw_rows(60)
+    again = table.iloc[[70]].assign(s1=99.0)
+    pd.concat([table, again]).to_csv("twice.csv", index=False)
+    table.drop(index=70).to_csv("clean.csv", index=False)
+
+    twice, clean = (explain("strict", name, AT, asset="m2") for name in ("twice.csv", "clean.csv"))
+
+    assert twice.to_json() == {**clean.to_json(), "rows_left_out": 2}

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rareevent.alarms.calibration import (
@@ -119,7 +119,6 @@ def test_isotonic_never_says_0_or_1():
     assert np.all((probability > 0) & (probability < 1))
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.floats(-30, 30), st.booleans()), min_size=1, max_size=40),
     st.floats(-5, 5),

@@ -3,7 +3,7 @@ import time as clock
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rareevent.alarms.policy import AlarmCarry, AlarmPolicy, carry_after, raise_alarms
@@ -114,13 +114,11 @@ def streams(draw):
     return policy, np.cumsum(steps), np.array(segment), np.array(score)
 
 
-@settings(deadline=None)
 @given(streams())
 def test_vectorised_alarms_equal_the_definition_row_by_row(stream):
     assert raise_alarms(*stream).tolist() == slow_alarms(*stream)
 
 
-@settings(deadline=None)
 @given(streams(), st.lists(st.integers(0, 48), max_size=5))
 def test_chunks_and_single_rows_raise_what_the_batch_raises(stream, cuts):
     policy, time, segment, score = stream

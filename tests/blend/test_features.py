@@ -48,7 +48,7 @@ def segments_of(rng, rows, channels, lookback):
     return Windows(values, starts, np.arange(rows), lookback)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), lookback=st.integers(2, 40), channels=st.integers(1, 4))
 def test_any_lookback_gives_what_the_definition_gives(seed, lookback, channels):
     windows = segments_of(np.random.default_rng(seed), 120, channels, lookback)
@@ -57,7 +57,7 @@ def test_any_lookback_gives_what_the_definition_gives(seed, lookback, channels):
     np.testing.assert_allclose(found, by_definition(windows), atol=3e-6)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10_000), lookback=st.integers(2, 33))
 def test_a_window_is_the_same_to_the_bit_alone_among_others_and_in_any_order(seed, lookback):
     rng = np.random.default_rng(seed)

@@ -23,7 +23,7 @@ def test_each_row_adds_the_leaves_it_reaches():
     assert stump_and_tree().logits(rows).tolist() == expected
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 10_000),
     trees=st.integers(1, 9),

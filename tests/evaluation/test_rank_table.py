@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -8,7 +8,6 @@ from rareevent.evaluation import rank_table as module
 from rareevent.evaluation.rank_table import rank_table, weighted_areas
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_areas_under_block_weights_equal_those_of_the_repeated_rows(data):
     size, blocks = data.draw(st.integers(2, 30)), data.draw(st.integers(1, 5))

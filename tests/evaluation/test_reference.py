@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rareevent.alarms.policy import AlarmPolicy
@@ -126,7 +126,6 @@ def slow_average_precision(rows):
     return area
 
 
-@settings(deadline=None)
 @given(fleets())
 def test_every_figure_equals_the_slow_count(fleet):
     times, events, score, policy, horizon, lead, counted = fleet
@@ -158,7 +157,6 @@ def test_every_figure_equals_the_slow_count(fleet):
         assert by_row[name] == (None if slow is None else pytest.approx(slow))
 
 
-@settings(deadline=None)
 @given(fleets())
 def test_the_curve_counts_at_each_threshold_what_the_policy_raises_there(fleet):
     times, events, score, policy, horizon, lead, counted = fleet
@@ -178,7 +176,6 @@ def test_the_curve_counts_at_each_threshold_what_the_policy_raises_there(fleet):
         assert curve.above[i] == sum(r["p"] >= threshold for r in rows)
 
 
-@settings(deadline=None)
 @given(fleets())
 def test_random_alarms_are_the_mean_over_all_turns_of_the_ring(fleet):
     times, events, score, policy, horizon, lead, counted = fleet

@@ -80,7 +80,7 @@ def test_rows_without_a_forecast_are_neutral():
     assert np.flatnonzero(~surprise.any(axis=1)).tolist() == [0, 60, 61]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(row=st.integers(0, ROWS - 1), amount=st.floats(-1e6, 1e6), hole=st.booleans())
 def test_changing_a_reading_changes_nothing_before_it_nor_in_another_segment(row, amount, hole):
     frame = example()
@@ -120,7 +120,7 @@ def test_the_receptive_field_is_known_before_anything_is_learned(use):
     assert channel_memory(stage) == encoder.memory
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(cut=st.integers(1, ROWS - 1))
 def test_it_does_not_matter_where_the_input_was_cut(cut):
     frame = example()

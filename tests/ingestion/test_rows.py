@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rareevent.errors import DataError
@@ -104,7 +104,6 @@ def same_bits(first, second):
     assert first.tobytes() == second.tobytes()
 
 
-@settings(deadline=None)
 @given(tables())
 def test_permuting_input_rows_changes_nothing_in_the_frame(tmp_path_factory, both):
     folder = tmp_path_factory.mktemp("rows")

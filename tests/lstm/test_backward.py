@@ -74,7 +74,7 @@ def test_one_unit_over_two_steps_equals_numbers_worked_out_by_hand():
     np.testing.assert_allclose(found[0, :, 0], [0.0782266, 0.2444583], atol=1e-6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     lookback=st.integers(1, 6),
     flatten=st.booleans(),

@@ -77,7 +77,7 @@ def test_forward_equals_the_plain_equations(units, skip, projection):
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     lengths=st.lists(st.integers(1, 12), min_size=1, max_size=8),
     lookback=st.integers(1, 9),

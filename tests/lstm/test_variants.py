@@ -94,7 +94,7 @@ def test_every_loop_has_keras_logits_and_gradients_for_every_variant(variant, lo
         np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     lengths=st.lists(st.integers(1, 12), min_size=1, max_size=6),
     lookback=st.integers(1, 7),

@@ -91,7 +91,7 @@ bundles = st.fixed_dictionaries(
     st.lists(st.integers(0, 59), min_size=1, max_size=9),
     st.booleans(),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @example({"lookback": 2, "surprise": 5, "windows": (3,)}, 5, list(range(60)), False)
 @example(
     {"lookback": 3, "pad": "none", "windows": (4, 8), "n": 4, "event_delay": 4, "recovery": 3},

@@ -56,9 +56,7 @@ def assert_same(first, second):
     minutes=st.lists(st.integers(0, 58), min_size=2, max_size=6),
     feed=st.booleans(),
 )
-@settings(
-    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_files_leave_the_output_of_one_file(tmp_path_factory, pad, seed, minutes, feed):
     bundle = fleet_bundle(pad=pad, silence=8, event_delay=2)
     table, place = fleet_rows(seed), tmp_path_factory.mktemp("cut")

@@ -113,7 +113,6 @@ def assert_equal(one, other):
 
 @settings(
     max_examples=6,
-    deadline=None,
     phases=(Phase.explicit, Phase.generate),  # A failing example says enough, and each takes long.
     suppress_health_check=list(HealthCheck),
 )

@@ -31,7 +31,7 @@ def assert_same(scores, batch: pd.DataFrame) -> None:
     assert [score.alarm for score in scores] == batch["alarm"].tolist()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_one_row_at_a_time_equals_all_at_once_however_often_it_is_saved(data, tmp_path_factory):
     """Gaps, missing readings and categories, assets in any order between each other."""

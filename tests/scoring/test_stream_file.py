@@ -43,7 +43,7 @@ def refused(path, text):
     return str(why.value)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_a_file_cut_short_or_changed_anywhere_is_refused(saved, data, tmp_path_factory):
     path = tmp_path_factory.mktemp("spoilt") / "state.json"

@@ -175,7 +175,7 @@ def test_blocks_do_not_show(monkeypatch):
     assert np.array_equal(encoder.encode(frame), whole)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(row=st.integers(0, 59), amount=st.floats(-1e6, 1e6), hole=st.booleans())
 def test_changing_a_reading_changes_nothing_before_it(row, amount, hole):
     frame = example()

@@ -38,7 +38,7 @@ def test_scores_are_those_of_numpys_interpolation(shape, kind):
     np.testing.assert_allclose(found, np.interp(given, knots, scores), atol=1e-6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=40, unique=True),
     st.lists(st.floats(-2e6, 2e6), min_size=1, max_size=40),

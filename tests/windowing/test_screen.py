@@ -77,7 +77,7 @@ def test_channels_that_never_move_do_not_trouble_it():
     assert channel_scores(windows, target)[0] == 0.5
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(order=st.permutations(range(60)))
 def test_the_order_of_the_windows_does_not_matter(order):
     windows, target = planted(events=20, quiet=12, channels=6, lookback=6)

@@ -24,7 +24,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "rareevent needs Python 3.11 or newer; set PYTHON=/path/to/python3" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "installing the pinned dependencies into $(VENV) (about a minute)"
+	@echo "installing the pinned dependencies into $(VENV) (one to four minutes)"
 	@$(BIN)/python -m pip install --quiet --quiet --require-hashes --requirement requirements.lock
 	@$(BIN)/python -m pip install --quiet --quiet --no-deps --no-build-isolation --editable .
 	@touch $(STAMP)

@@ -1,11 +1,14 @@
 """Pipeline files: defaults, overrides, durations, and errors that name the key."""
 
+import re
+
 import pytest
 
 from rareevent.config import (
     SurpriseStage,
     dump_pipeline,
     load_pipeline,
+    override_pipeline,
     parse_duration_us,
     validate_pipeline,
 )
@@ -245,3 +248,11 @@ def test_bad_override_is_quoted(tmp_path, override):
 
     with pytest.raises(ConfigError, match="--set"):
         load_pipeline(path, (override,))
+
+
+def test_a_value_that_is_no_yaml_comes_with_the_quotes_that_it_takes(tmp_path):
+    with pytest.raises(ConfigError, match="put it in quotes of its own") as caught:
+        override_pipeline(validate_pipeline(SMALLEST), ("ingest.time_format=%d/%m/%Y",))
+
+    (given,) = re.findall(r"--set '(.*)'$", str(caught.value))
+    assert override_pipeline(validate_pipeline(SMALLEST), (given,)).ingest.time_format == "%d/%m/%Y"

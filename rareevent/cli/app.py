@@ -49,10 +49,10 @@ EXIT_CODES = {
     3: "the input cannot be used as it is",
     4: "the leak audit failed the run",
     5: "training diverged, or there was nothing to learn from",
-    6: "a model cannot be loaded or does not fit the data",
+    6: "a model is not known, cannot be loaded, or does not fit the data",
     7: "an output cannot be written",
     8: "another job holds the output",
-    9: "MLflow cannot be reached, or does not know the run or model",
+    9: "MLflow cannot be reached, or does not know the run",
     10: "scored rows drifted beyond the limits (score --fail-on-drift)",
     11: "no other champion: the gate did not hold or could not be judged (promote), none was before"
     " (rollback), or somebody else was changing it",

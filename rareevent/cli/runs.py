@@ -35,6 +35,14 @@ def command(
     if as_json:
         print_json([record.to_json() for record in records])
         return
+    if not records:
+        from rareevent.tracking.home import find_home
+
+        click.echo(
+            f"no runs at {find_home().shown}; train one, call from the folder that holds mlruns/,"
+            " or set MLFLOW_TRACKING_URI"
+        )
+        return
     from rareevent.cli.tables import runs_table
 
     stdout_console().print(runs_table(records))

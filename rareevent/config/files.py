@@ -101,7 +101,11 @@ def _override(data: dict[str, Any], override: str) -> dict[str, Any]:
     try:
         parsed = yaml.safe_load(value)
     except yaml.YAMLError:
-        raise ConfigError(f"--set {key}: the value is not valid YAML: {value!r}") from None
+        quoted = '"' + value.replace('"', "") + '"'
+        raise ConfigError(
+            f"--set {key}: the value is not valid YAML: {value!r}; put it in quotes of its own, as"
+            f" in --set '{key}={quoted}'"
+        ) from None
     return _with(data, key.strip().split("."), parsed, override)
 
 

@@ -14,7 +14,11 @@ from rareevent.errors import DataError
 from rareevent.evaluation.blocks import Blocks, draw_weights, make_blocks
 from rareevent.evaluation.bootstrap import Tally, figures, point, tally
 from rareevent.evaluation.catches import judge
-from rareevent.evaluation.intervals import Interval, difference_interval
+from rareevent.evaluation.intervals import (
+    Interval,
+    difference_interval,
+    paired_shares_interval,
+)
 from rareevent.evaluation.random_alarms import random_alarms, random_tally
 from rareevent.evaluation.scored import Scored
 from rareevent.ingestion.frame import Bool, Clock, Events
@@ -118,7 +122,19 @@ def compare(
     found = _compare(ours, tally_theirs, events, counted, clock, stage, (lookback, horizon))
     mine, other = judge(ours, counted).caught, judged.caught
     alone = int(np.sum(mine & ~other)), int(np.sum(other & ~mine))
-    return replace(found, caught_alone=alone)
+    return replace(found, differences=_doubted(found, alone), caught_alone=alone)
+
+
+def _doubted(found: Comparison, alone: tuple[int, int]) -> dict[str, Difference]:
+    """The differences; where both catch the very same events, recall's with a score interval.
+
+    Resampling makes no doubt there, however few the events are.
+    """
+    recall = found.differences["event_recall"]
+    if recall.interval is None or any(alone) or not found.events:
+        return dict(found.differences)
+    interval = paired_shares_interval(0, 0, found.events, found.confidence)
+    return {**found.differences, "event_recall": replace(recall, interval=interval)}
 
 
 def compare_with_random(

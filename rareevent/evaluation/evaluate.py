@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from rareevent.alarms.policy import AlarmPolicy
+from rareevent.alarms.policy import AlarmPolicy, raise_alarms
 from rareevent.config import EvaluateStage
 from rareevent.evaluation.blocks import Blocks, make_blocks
 from rareevent.evaluation.bootstrap import tally
@@ -105,7 +105,14 @@ def evaluate(
         metrics=metrics,
         intervals=_intervals(scored, judged, counted, blocks, clock, stage),
         blocks={"kind": blocks.kind, "count": blocks.count, "length": blocks.length},
-        events=_event_records(events, judged, outcomes(judged, counted, boundary), assets, clock),
+        events=_event_records(
+            events,
+            judged,
+            outcomes(judged, counted, boundary),
+            _reached(scored, policy, len(counted)),
+            assets,
+            clock,
+        ),
         alarms=_alarm_records(scored, judged, assets, clock),
         per_asset=per_asset_table(scored, judged, counted, events.asset, assets, clock),
         curve=tradeoff_curve(scored, counted, clock, policy).to_json(),
@@ -134,10 +141,20 @@ def _intervals(
     return {**found, "event_recall_exact": clopper_pearson(caught, events, stage.confidence)}
 
 
+def _reached(scored: Scored, policy: AlarmPolicy, events: int) -> Bool:
+    """Events before which an alarm was due in time, were it not for the silence; bool [k]."""
+    shape = replace(policy, silence=0)
+    due = raise_alarms(shape, scored.time, scored.segment, scored.probability)
+    reached = np.zeros(events, bool)
+    reached[scored.event[due & (scored.target == 1)]] = True
+    return reached
+
+
 def _event_records(
     events: Events,
     judged: Judged,
     outcome: np.ndarray,
+    reached: Bool,
     assets: tuple[str, ...],
     clock: Clock,
 ) -> list[dict[str, Any]]:
@@ -153,6 +170,7 @@ def _event_records(
                 "outcome": Outcome(int(outcome[i])).name.lower(),
                 "lead_time": _lead_time(int(judged.lead_time[i]), clock) if caught else None,
                 "late": bool(judged.late[i]),
+                "silenced": bool(outcome[i] == Outcome.MISSED and reached[i]),
             }
         )
     return records

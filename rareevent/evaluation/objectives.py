@@ -19,6 +19,8 @@ from rareevent.ingestion.frame import Bool, Clock, Int64
 _BUDGETS = ("false_alarms_per_event", "false_alarms_per_day", "false_alarms_per_asset_day")
 # The threshold of the policy that only gives a curve its k, n and silence.
 _ANY_THRESHOLD = 0.5
+# A budget of which this share is enough for the same catches is worth a word.
+_CALMER = 0.5
 
 # Place on the curve, whether the objective is met there, and a note.
 Choice = tuple[int, bool, str]
@@ -157,7 +159,7 @@ def _budget(curve: Curve, stage: AlarmStage) -> Choice:
     caught = curve.caught[: int(np.argmin(np.append(rate <= limit, False)))]
     chosen = int(np.flatnonzero(caught == caught.max())[-1])
     if curve.caught[chosen]:
-        return chosen, True, ""
+        return chosen, True, _calmer(curve, chosen, name)
     if not curve.events:
         return chosen, True, "no event to fit on: the threshold only keeps the rate of alarms"
     if not curve.caught.any():
@@ -168,6 +170,19 @@ def _budget(curve: Curve, stage: AlarmStage) -> Choice:
         " threshold only keeps the budget"
     )
     return chosen, True, note
+
+
+def _calmer(curve: Curve, chosen: int, name: str) -> str:
+    """A word on a budget that is far above what the same catches take; else empty."""
+    rate = curve.rate(name)
+    needed = float(rate[curve.caught == curve.caught[chosen]].min())
+    if needed >= _CALMER * float(rate[chosen]):
+        return ""
+    return (
+        f"before the test part the same {curve.caught[chosen]} of {curve.events} events are caught"
+        f" at {name} = {needed:.2g}; the threshold spends {rate[chosen]:.2g} for events to come: a"
+        f" smaller alarm.{name} is calmer"
+    )
 
 
 def _cost(curve: Curve, stage: AlarmStage) -> Choice:

@@ -100,6 +100,12 @@ def roles_for_scoring(
 
 def absent(name: str, names: Sequence[str], where: str, key: str) -> str:
     """The line on a column that is not there."""
+    other = [mark for mark in (";", "\t", "|") if len(names) == 1 and mark in names[0]]
+    if other:
+        return (
+            f"{where}: has no column {name!r} ({key}), for it has a single one, {names[0]!r:.80}:"
+            f" set ingest.separator to {other[0]!r}"
+        )
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     hint = f"; did you mean {close[0]!r}?" if close else f"; it has {_words(names)}"
     return f"{where}: has no column {name!r} ({key}){hint}"

@@ -18,6 +18,8 @@ from rareevent.ingestion.table import RawTable
 # An undeclared text column with more values than this is a name or a remark, not a category.
 MOST_LEVELS = 100
 _EXAMPLES = 5
+# Events are rare: a label that is 1 in more than this share of rows marks something else.
+_MOSTLY = 0.5
 # 1,5 and 1.234,5, and 1,234 as well: which of them it is cannot be told.
 COMMA_NUMBER = re.compile(r"[+-]?\d+([. ]\d{3})*,\d+([eE][+-]?\d+)?")
 TRUTH_WORDS = {"true": 1.0, "false": 0.0}
@@ -226,4 +228,10 @@ def _label(raw: RawTable, name: str, found: Findings) -> Int8:
             " it, or leave these rows out"
         )
     label: Int8 = (cells.values == 1.0).astype(np.int8)
+    share = float(label.mean()) if len(label) else 0.0
+    if share > _MOSTLY:
+        found.note(
+            f"the label {name!r} is 1 in {share:.0%} of the rows, and 1 marks an event: is it"
+            " inverted, or does it mark normal rows?"
+        )
     return label

@@ -45,11 +45,13 @@ class Place:
     column : its name
     row : from the index of a value to words such as "data.csv, row 17"
     key : the configuration key of its format
+    fixed : the format is a trained model's, so that giving another takes training anew
     """
 
     column: str
     row: Callable[[int], str]
     key: str = "ingest.time_format"
+    fixed: bool = False
 
 
 @dataclass(frozen=True)
@@ -357,8 +359,12 @@ def _unread(text: pa.Array, read: Bool, time_format: str, place: Place) -> DataE
         )
     bad = np.flatnonzero(~read)
     examples = ", ".join(repr(text[int(i)].as_py()) for i in bad[:_EXAMPLES])
+    advice = f"give the format as {place.key} ({ISO}, epoch_s, or such as '%d.%m.%Y %H:%M')"
+    if place.fixed:
+        advice = (
+            f"train anew with {place.key} set: the model knows times as it was trained with them"
+        )
     return DataError(
         f"{place.row(int(bad[0]))}: column {place.column!r}: {len(bad)} of {len(text)} values"
-        f" cannot be read as {time_format!r}, such as {examples}; mend them, or give the format as"
-        f" {place.key} ({ISO}, epoch_s, or such as '%d.%m.%Y %H:%M')"
+        f" cannot be read as {time_format!r}, such as {examples}; mend them, or {advice}"
     )

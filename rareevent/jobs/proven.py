@@ -30,7 +30,8 @@ class TrainedVerdict:
     def finding(self) -> SkillFinding:
         """Whether it found skill."""
         return SkillFinding(
-            self.verdict != "no_skill", f"the verdict of its training was {self.verdict}"
+            self.verdict != "no_skill",
+            f"the verdict of its training was {self.verdict.replace('_', ' ')}",
         )
 
 

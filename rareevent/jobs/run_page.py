@@ -18,7 +18,8 @@ def run_name(config: PipelineConfig) -> str:
     model = f"LSTM {units}" if config.model.blend == "off" else f"blend with LSTM {units}"
     when = datetime.now().strftime("%d %b %H:%M")
     warning = "LEAKY split, " if leaky(config) else ""
-    return f"{warning}{model}, horizon {config.label.horizon}, {when}"
+    choices = f"lookback {config.window.lookback}, seed {config.train.seed}"
+    return f"{warning}{model}, horizon {config.label.horizon}, {choices}, {when}"
 
 
 def leaky(config: PipelineConfig) -> bool:

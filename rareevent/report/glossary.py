@@ -27,6 +27,11 @@ _TERMS = (
         " listed and not counted.",
     ),
     (
+        "Purged, censored",
+        "Rows whose label looks into a later part of the split (purged), or past the end of what"
+        " was observed (censored). They are neither trained on nor in the figures of rows.",
+    ),
+    (
         "Lead time",
         "From the first catching alarm to the event. The median is over caught events; one in"
         " ten was shorter than p10.",

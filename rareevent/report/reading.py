@@ -20,6 +20,7 @@ class EventMark:
     outcome : caught, missed, unforeseeable or boundary
     lead : minutes (or cycles) between the first catching alarm and the event; None where none
     late : whether an alarm came too late to act on
+    silenced : whether it was missed because an alarm before its catch window kept later ones silent
     """
 
     asset: str
@@ -27,6 +28,7 @@ class EventMark:
     outcome: str
     lead: float | None
     late: bool
+    silenced: bool = False
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,7 @@ def _event(data: Json) -> EventMark:
         outcome=str(data["outcome"]),
         lead=data.get("lead_time"),
         late=bool(data.get("late")),
+        silenced=bool(data.get("silenced")),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from rareevent.report.content import Json
 from rareevent.report.lanes import by_trouble
-from rareevent.report.reading import AlarmMark, Judged
+from rareevent.report.reading import AlarmMark, EventMark, Judged
 from rareevent.report.words import NONE, Times, as_tick, number, percent, plural
 
 MOST_ASSETS = 200
@@ -93,6 +93,8 @@ def uncaught_table(judged: Judged, times: Times) -> Table | None:
     rows = []
     for event in found[:MOST_MARKS]:
         why = _WHY[event.outcome]
+        if event.silenced:
+            why = _silenced_by(event, judged, times)
         if event.late:
             why = "an alarm came, but too late to act on"
         when = Cell(times.at(event.time), float(event.time))
@@ -101,6 +103,13 @@ def uncaught_table(judged: Judged, times: Times) -> Table | None:
     heads = ("asset", "event", "outcome", "why")
     note = _capped(len(found), MOST_MARKS, "event")
     return _without_lone_asset(Table(heads, (False,) * 4, tuple(rows), note))
+
+
+def _silenced_by(event: EventMark, judged: Judged, times: Times) -> str:
+    """Why the threshold was reached in time, and no alarm raised."""
+    before = [a.time for a in judged.alarms if a.asset == event.asset and a.time < event.time]
+    which = f"the alarm at {times.at(max(before))}" if before else "an alarm before it"
+    return f"the threshold was reached in time, but {which} kept it silent (alarm.silence)"
 
 
 def _without_lone_asset(table: Table) -> Table:

@@ -75,7 +75,7 @@ def read_moments(
     if not len(raw):
         return Moments(ticks, read)
     column = raw.combine_chunks() if raw.num_chunks != 1 else raw.chunk(0)
-    place = Place(stage.time, lambda row: f"{where}, row {row + 1}")
+    place = Place(stage.time, lambda row: f"{where}, row {row + 1}", fixed=True)
     times, rows, why = _readable(column, stage, clock, place)
     if times is None:
         return Moments(ticks, read, why)
@@ -129,7 +129,7 @@ def _readable_rows(
     text = pc.utf8_trim_whitespace(pc.cast(column, pa.string()))
     missing = pc.is_in(text, value_set=pa.array([*stage.missing_values, ""], pa.string()))
     rows = np.flatnonzero(known & ~missing.to_numpy(zero_copy_only=False))
-    among = Place(place.column, lambda row: place.row(int(rows[row])), place.key)
+    among = Place(place.column, lambda row: place.row(int(rows[row])), place.key, place.fixed)
     read, time_format = _readable_texts(text.take(pa.array(rows)), stage, clock, among)
     good = np.zeros(len(column), bool)
     good[rows[read]] = True

@@ -143,7 +143,7 @@ def _places(bundle: Bundle, table: pd.DataFrame, frame: SensorFrame) -> tuple[In
     names = [str(name) for name in table.columns]
     raw = read_frame(table, roles_for_scoring(names, stage, (), "the table"), stage)
     times = read_times(
-        raw.time, stage.time_format, stage.missing_values, Place(stage.time, raw.row)
+        raw.time, stage.time_format, stage.missing_values, Place(stage.time, raw.row, fixed=True)
     )
     ticks = times.ticks
     if stage.timezone is not None and times.local:

@@ -183,7 +183,10 @@ def _catalogue(client: MlflowClient) -> str:
     """What is registered, in one phrase."""
     models = registered(client)
     if not models:
-        return "nothing is registered there yet: train with `register.model` set"
+        return (
+            "nothing is registered there yet: train with `register.model` set, call from the folder"
+            " that holds mlruns/, or set MLFLOW_TRACKING_URI"
+        )
     parts = []
     for name, named in sorted(models.items()):
         have = ", ".join(str(v) for v in versions(client, name)) or "none"

@@ -48,6 +48,7 @@ def test_events_and_alarms_are_listed_with_what_became_of_them():
             "outcome": "caught",
             "lead_time": 1.0,
             "late": False,
+            "silenced": False,
         },
         {
             "asset": "a",
@@ -57,6 +58,7 @@ def test_events_and_alarms_are_listed_with_what_became_of_them():
             "outcome": "caught",
             "lead_time": 2.0,
             "late": False,
+            "silenced": False,
         },
         {
             "asset": "b",
@@ -66,6 +68,7 @@ def test_events_and_alarms_are_listed_with_what_became_of_them():
             "outcome": "unforeseeable",
             "lead_time": None,
             "late": False,
+            "silenced": False,
         },
     ]
     assert [(a["tick"] // MINUTE, a["judgement"]) for a in found.alarms] == [
@@ -171,3 +174,31 @@ def test_twenty_thousand_rows_are_evaluated_in_seconds():
     began = time.process_time()
     evaluated()
     assert time.process_time() - began < 8
+
+
+def test_an_event_that_an_alarm_before_its_catch_window_silenced_is_told_from_one_unseen():
+    times = {"a": [t * MINUTE for t in range(20)]}
+    world = make_world(times, [("a", 9 * MINUTE)], horizon=3 * MINUTE, interval=MINUTE)
+    probability = np.zeros(20)
+    policy = AlarmPolicy(0.5, silence=5 * MINUTE)
+
+    def record(*high):
+        probability[:], probability[list(high)] = 0.1, 0.9
+        judged = evaluate(
+            world.raised(policy, probability),
+            world.frame.events,
+            np.ones(1, bool),
+            np.zeros(1, bool),
+            world.frame.assets,
+            world.frame.clock,
+            policy,
+            lookback=2,
+            horizon=3 * MINUTE,
+            stage=EvaluateStage(bootstrap=0),
+        )
+        return judged.events[0]["outcome"], judged.events[0]["silenced"]
+
+    # Catch window: rows 6 to 8. An alarm at 5 silences rows 6 to 9, one at 2 ends before row 8.
+    assert record(5, 7) == ("missed", True)
+    assert record(5) == ("missed", False)
+    assert record(2, 8) == ("caught", False)

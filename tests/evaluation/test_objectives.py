@@ -58,6 +58,13 @@ def test_a_budget_is_spent_even_where_it_buys_nothing_on_these_rows():
     assert found(fit(*ladder(), false_alarms_per_event=1.0)) == (2, 3)
 
 
+def test_a_budget_far_above_what_the_same_catches_take_says_so():
+    # The same two events are caught with one false alarm; three are spent.
+    note = fit(*ladder(), false_alarms_per_event=1.0).note
+    assert "the same 2 of 3 events are caught at false_alarms_per_event = 0.33" in note
+    assert fit(*ladder(), false_alarms_per_event=0.9).note == ""
+
+
 def test_budgets_per_day_and_per_asset_day_use_scored_rows():
     # 27 scored minutes: one false alarm is 1440 / 27 a day.
     world, scored = ladder("datetime")

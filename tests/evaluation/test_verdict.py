@@ -52,6 +52,16 @@ def test_a_model_cannot_be_told_from_itself():
     assert found.differences["roc_auc"].interval == (0.0, 0.0)
 
 
+def test_models_that_catch_the_very_same_events_may_still_differ_in_others(monkeypatch):
+    good, _, log, counted, clock = models()
+
+    recall = difference_of(good, good, log, counted, clock).differences["event_recall"]
+
+    # 200 events, none of them caught by one alone: Tango's interval of no difference.
+    assert recall.interval == pytest.approx((-0.0188, 0.0188), abs=1e-4)
+    assert recall.word == "cannot be told apart"
+
+
 def test_a_comparison_counts_the_events_that_one_of_the_two_caught_alone():
     """Every alarm of the good scores is taken away but those of their first five catches."""
     good, noise, log, counted, clock = models(2_000, 30)

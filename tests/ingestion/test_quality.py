@@ -118,6 +118,21 @@ def test_true_and_false_are_numbers_in_sensors_and_in_the_label(tmp_path):
     assert frame.events.time.tolist() == [1]
 
 
+def test_a_label_that_marks_most_rows_is_doubted_and_a_rare_one_is_not(tmp_path):
+    def notes(ones):
+        rows = "\n".join(f"{t},{t % 3},{int(t in ones)}" for t in range(9))
+        return check_source(stage(write(tmp_path, f"t,s,y\n{rows}"))).notes
+
+    assert any("'y' is 1 in 89% of the rows" in note for note in notes(set(range(8))))
+    assert not any("inverted" in note for note in notes({4}))
+
+
+def test_a_file_with_another_separator_is_known_by_its_header(tmp_path):
+    source = write(tmp_path, "t;s;y\n0;1;0\n1;2;1")
+    with pytest.raises(DataError, match=r"a single one, 't;s;y': set ingest.separator to ';'"):
+        ingest(stage(source))
+
+
 def test_several_refusals_come_together_one_line_each(tmp_path):
     rows = "t,s,q,y\n0,1,Bad,0\n1,2,3,2\n2,3,4,x\n3,1,5,\n3,2,5,1"
     keys = {"duplicates": "refuse", "sensors": ["s", "q", "gone"]}

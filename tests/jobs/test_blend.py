@@ -162,8 +162,8 @@ def test_the_first_model_is_what_is_registered(blend, names):
 
 
 def test_a_runs_name_says_what_it_registers():
-    assert run_name(blended("line.csv")).startswith("blend with LSTM 6-4, horizon 5min, ")
-    assert run_name(blended("line.csv", "off")).startswith("LSTM 6-4, horizon 5min, ")
+    assert run_name(blended("line.csv")).startswith("blend with LSTM 6-4, horizon 5min, lookback ")
+    assert run_name(blended("line.csv", "off")).startswith("LSTM 6-4, horizon 5min, lookback ")
 
 
 @pytest.mark.parametrize("blend", ["most", {"lstm": 0}, {"lstm": -1}, {"spoon": 1}, True, {}])

@@ -203,7 +203,7 @@ def test_without_a_champion_only_skill_is_asked_for(line):
     done = promote("models:/line/2", overrides=("promote.margin=0.2",))
 
     assert (refused.outcome, failing(refused)) == ("refused", {"skill"})
-    assert refused.checks[0].found == "the verdict of its training was no_skill"
+    assert refused.checks[0].found == "the verdict of its training was no skill"
     assert elsewhere.checks[0].found.startswith("p = ")
     assert done.checks[0].found.startswith("the verdict of its training was ")
     assert (done.outcome, done.previous, done.challenge) == ("promoted", None, None)
@@ -278,7 +278,7 @@ def call(*arguments):
 def test_the_commands_answer_people_and_machines_and_a_closed_gate_exits_with_eleven(line):
     text, code = call("promote", "models:/line/3")
     assert code == 11
-    assert "fails: skill: the verdict of its training was no_skill" in text
+    assert "fails: skill: the verdict of its training was no skill" in text
     assert "version 1 stays champion" in text
     text, code = call("promote", "models:/line/3", "--json")
     document = json.loads(text)

@@ -132,6 +132,18 @@ def test_every_uncaught_event_is_listed_with_its_reason(page, small):
     assert "no alarm in its catch window" in listed
 
 
+def test_an_event_that_was_silenced_names_the_alarm_that_did_it(sample):
+    report = sample(events=12)
+    missed = next(e for e in report.model["events"] if e["outcome"] == "missed")
+    missed["silenced"] = True
+    alarms = report.model["alarms"]
+    before = [a for a in alarms if a["asset"] == missed["asset"] and a["tick"] < missed["tick"]]
+
+    page = render(report)
+
+    assert f"the alarm at {before[-1]['time'][:16]} kept it silent" in page
+
+
 def test_page_refers_to_nothing_outside_itself(page):
     reader = read_page(page)
     assert set(reader.fetched) <= {"data:,"}

@@ -13,7 +13,8 @@ from rareevent.alarms.policy import AlarmPolicy
 from rareevent.bundle import Bundle, new_provenance, training_profile
 from rareevent.config import PipelineConfig, validate_pipeline
 from rareevent.lstm.cell import LSTMLayer, Network
-from rareevent.windowing.encode import RowEncoder, fit_encoder
+from rareevent.windowing.encode import RowEncoder
+from rareevent.windowing.fit_encode import fit_encoder
 from tests.frames import make_frame
 
 MINUTE = 60_000_000

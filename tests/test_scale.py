@@ -15,7 +15,7 @@ INGEST_TO_WINDOWS = """
 import json, sys, time
 from rareevent.config import load_pipeline
 from rareevent.jobs.prepare import fill_auto, prepare
-from rareevent.windowing.encode import fit_encoder
+from rareevent.windowing.fit_encode import fit_encoder
 from rareevent.windowing.temporalize import temporalize
 from tests.benchmarks.processes import peak_mb
 import pandas, pyarrow.parquet, pyarrow.csv

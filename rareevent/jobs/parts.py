@@ -11,7 +11,7 @@ from rareevent.forecast.encoder import Encoder
 from rareevent.ingestion.frame import Bool, Int8
 from rareevent.jobs.prepare import Prepared
 from rareevent.training.forecast import fit_surprise
-from rareevent.windowing.encode import fit_encoder
+from rareevent.windowing.fit_encode import fit_encoder
 from rareevent.windowing.temporalize import Windows, temporalize
 
 

@@ -22,7 +22,8 @@ from rareevent.ingestion.frame import Bool, Float32, Int64, SensorFrame
 from rareevent.lstm.backend import import_keras
 from rareevent.lstm.build import build_stacked_lstm, network_from_keras, training_loop
 from rareevent.training.fit import only_needed_rows
-from rareevent.windowing.encode import RowEncoder, fit_encoder
+from rareevent.windowing.encode import RowEncoder
+from rareevent.windowing.fit_encode import fit_encoder
 from rareevent.windowing.scale import Scaler, fit_scaler
 from rareevent.windowing.temporalize import Windows
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,20 +20,15 @@ from rareevent.windowing.channels import (
     surprise_memory,
     trailing_deviation,
 )
-from rareevent.windowing.drift import choose_channels
-from rareevent.windowing.scale import Scaler, fit_scaler
+from rareevent.windowing.scale import Scaler
 
 # Readings encoded at once: few enough to stay in a core's cache, and many, for threads meet
 # wherever a call returns to Python.
 _AT_ONCE = 1 << 17
 _FEWEST_ROWS, _MOST_ROWS = 1_024, 16_384
-# Beyond this many training rows, statistics are learned on evenly spaced blocks of them.
-_SAMPLE, _SAMPLE_BLOCK = 262_144, 2_048
-# Volatility never looks below this share of a sensor's usual deviation: log(0) says nothing.
-_FLOOR_SHARE = 0.01
 UNKNOWN = "(unknown)"
 # (name, (kind, index of sensor or text, parameter)) of every channel.
-_Layout = list[tuple[str, tuple[str, int, int]]]
+Layout = list[tuple[str, tuple[str, int, int]]]
 
 
 @dataclass(frozen=True)
@@ -75,18 +70,18 @@ class RowEncoder:
     @property
     def channels(self) -> tuple[str, ...]:
         """Names of the row matrix's columns, in order."""
-        return tuple(name for name, _ in _layout(self))
+        return tuple(name for name, _ in channel_layout(self))
 
     def encode(self, frame: SensorFrame) -> Float32:
         """The row matrix, float32 [n, c], in the row order of the frame."""
         self._check(frame)
         out = np.empty((len(frame), len(self.channels)), np.float32)
-        raw = _RawChannels(self, frame)
+        raw = RawChannels(self, frame)
 
         def fill(block: tuple[int, int]) -> None:
             out[slice(*block)] = self.scaler.apply(raw.block(*block)).T
 
-        blocks = _row_blocks(len(frame), self._rows_at_once)
+        blocks = row_blocks(len(frame), self._rows_at_once)
         if len(blocks) < 2:
             # A thread takes longer to start than a stream's few rows take.
             for block in blocks:
@@ -171,107 +166,20 @@ def _memory(use: tuple[str, ...], lags: tuple[int, ...], windows: tuple[int, ...
     return max([0, *lagged, *trailing])
 
 
-def fit_encoder(frame: SensorFrame, training_rows: Bool, stage: ChannelsStage) -> RowEncoder:
-    """Learn medians, floors, levels and scaling on training rows, and on nothing else.
-
-    Parameters
-    ----------
-    frame : SensorFrame of n rows
-    training_rows : bool [n]; other rows only lend their readings as history to a trailing window
-    stage : ChannelsStage
-
-    Raises
-    ------
-    DataError
-        When there is no training row or no usable column.
-    """
-    rows = np.flatnonzero(training_rows)
-    if not len(rows):
-        raise DataError("no training row is left; see the counts of dropped rows")
-    use = choose_channels(frame, training_rows).use if stage.use == "auto" else stage.use
-    sensors = tuple(n for n, v in frame.sensors.items() if np.isfinite(v[rows]).any())
-    with_levels = "value" in use or not sensors
-    texts = _training_levels(frame, rows) if with_levels else {}
-    if not sensors and not texts:
-        raise DataError("no sensor has a reading in the training rows")
-    raw = RowEncoder(
-        sensors=sensors,
-        texts=texts,
-        use=use,
-        change_lags=stage.change_lags,
-        volatility_windows=stage.volatility_windows,
-        median=np.array([np.nanmedian(_finite(frame.sensors[n][rows])) for n in sensors]),
-        floor=np.zeros(len(sensors)),
-        flagged=tuple(n for n in sensors if not np.isfinite(frame.sensors[n][rows]).all())
-        if "missing" in use
-        else (),
-        scaler=Scaler(stage.scaling, (), ()),
-    )
-    return _fit_scales(raw, frame, training_rows, stage)
-
-
-def _finite(values: Float64) -> Float64:
-    return np.where(np.isfinite(values), values, np.nan)
-
-
-def _training_levels(frame: SensorFrame, rows: Int64) -> dict[str, tuple[str, ...]]:
-    seen = {name: np.unique(column.codes[rows]) for name, column in frame.texts.items()}
-    return {
-        name: tuple(sorted(frame.texts[name].levels[code] for code in codes if code >= 0))
-        for name, codes in seen.items()
-    }
-
-
-def _fit_scales(
-    raw: RowEncoder, frame: SensorFrame, training_rows: Bool, stage: ChannelsStage
-) -> RowEncoder:
-    layout = _layout(raw)
-    blocks, channels = _blocks_to_sample(training_rows), _RawChannels(raw, frame, log=False)
-    parts = [channels.block(*block)[:, training_rows[slice(*block)]] for block in blocks]
-    sample = np.concatenate(parts, axis=1).T
-    floor = _floors(raw, layout, sample)
-    for column, (_, (kind, sensor, _)) in enumerate(layout):
-        if kind == "volatility":
-            sample[:, column] = np.log(sample[:, column] + floor[sensor])
-    flags = np.array([kind in ("level", "missing") for _, (kind, _, _) in layout], bool)
-    scaler = fit_scaler(sample, stage.scaling, stage.clip, flags)
-    return replace(raw, floor=floor, scaler=scaler)
-
-
-def _floors(raw: RowEncoder, layout: _Layout, sample: Float64) -> Float64:
-    """A share of each sensor's median positive deviation; 1 where it never moved."""
-    floor = np.ones(len(raw.sensors))
-    columns = [(i, s) for i, (_, (kind, s, _)) in enumerate(layout) if kind == "volatility"]
-    for sensor in range(len(raw.sensors)):
-        mine = sample[:, [i for i, s in columns if s == sensor]]
-        moving = mine[mine > 0]
-        if len(moving):
-            floor[sensor] = _FLOOR_SHARE * np.median(moving)
-    return floor
-
-
-def _blocks_to_sample(training_rows: Bool) -> list[tuple[int, int]]:
-    """Row ranges that hold training rows: all of them, or evenly spaced ones of a long history."""
-    ranges = _row_blocks(len(training_rows), _SAMPLE_BLOCK)
-    counts = [int(training_rows[low:high].sum()) for low, high in ranges]
-    useful = [r for r, count in zip(ranges, counts, strict=True) if count]
-    step = max(1, round(sum(counts) / _SAMPLE))
-    return useful[::step]
-
-
 def _threads() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _row_blocks(rows: int, size: int) -> list[tuple[int, int]]:
+def row_blocks(rows: int, size: int) -> list[tuple[int, int]]:
+    """Ranges of rows, from and up to, of so many each."""
     return [(low, min(low + size, rows)) for low in range(0, rows, size)]
 
 
-def _layout(encoder: RowEncoder) -> _Layout:
+def channel_layout(encoder: RowEncoder) -> Layout:
     """(name, (kind, index of sensor or text, parameter)) of every channel, in order."""
     sensors = list(enumerate(encoder.sensors))
-    out: _Layout = []
+    out: Layout = []
     if "value" in encoder.use:
         out += [(f"{n}.value", ("value", s, 0)) for s, n in sensors]
     if "change" in encoder.use:
@@ -287,7 +195,7 @@ def _layout(encoder: RowEncoder) -> _Layout:
     return out
 
 
-class _RawChannels:
+class RawChannels:
     """Unscaled channels of a frame's rows, computed a block at a time."""
 
     def __init__(self, encoder: RowEncoder, frame: SensorFrame, *, log: bool = True) -> None:

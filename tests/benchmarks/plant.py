@@ -19,7 +19,7 @@ from rareevent.bundle import Bundle, new_provenance, save_bundle, training_profi
 from rareevent.bundle.reference import drift_reference
 from rareevent.config import PipelineConfig, validate_pipeline
 from rareevent.lstm.network import Network
-from rareevent.windowing.encode import fit_encoder
+from rareevent.windowing.fit_encode import fit_encoder
 from rareevent.windowing.temporalize import Windows, temporalize
 from tests.frames import make_frame
 from tests.lstm.networks import draw_network

@@ -8,7 +8,7 @@ from rareevent.config import ChannelsStage
 from rareevent.forecast.encoder import SurpriseEncoder, own_channels
 from rareevent.forecast.forecaster import Forecaster
 from rareevent.lstm.cell import LSTMLayer, Network
-from rareevent.windowing.encode import fit_encoder
+from rareevent.windowing.fit_encode import fit_encoder
 from rareevent.windowing.scale import Scaler
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from rareevent.alarms.policy import AlarmPolicy
 from rareevent.bundle import Bundle
-from rareevent.windowing.encode import fit_encoder
+from rareevent.windowing.fit_encode import fit_encoder
 from tests.bundles import MINUTE, START, random_network, tiny_bundle, tiny_config
 from tests.forecast.persistence import draw_encoder
 from tests.frames import make_frame

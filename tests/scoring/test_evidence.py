@@ -12,7 +12,7 @@ from rareevent.errors import DataError
 from rareevent.scoring.attribution import channel_owners, quiet_row
 from rareevent.scoring.engine import score_frame
 from rareevent.scoring.evidence import find_evidence
-from rareevent.windowing.encode import fit_encoder
+from rareevent.windowing.fit_encode import fit_encoder
 from rareevent.windowing.temporalize import temporalize
 from tests.blend.forests import random_forest
 from tests.bundles import raw_rows, tiny_bundle

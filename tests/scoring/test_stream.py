@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rareevent.errors import DataError, ModelError
 from rareevent.scoring.pyfunc import score_table
 from rareevent.scoring.stream import StreamScorer, load_stream
-from rareevent.windowing.encode import fit_encoder
+from rareevent.windowing.fit_encode import fit_encoder
 from tests.bundles import MINUTE, random_network, raw_rows, tiny_bundle, tiny_config
 from tests.frames import make_frame
 

@@ -13,7 +13,7 @@ from rareevent.errors import DataError
 from rareevent.ingestion import ingest, resolve_stage
 from rareevent.scoring.pyfunc import score_table
 from rareevent.scoring.stream import StreamScorer, load_stream
-from rareevent.windowing.encode import fit_encoder
+from rareevent.windowing.fit_encode import fit_encoder
 from tests.bundles import MINUTE, random_network, raw_rows, tiny_bundle, tiny_config
 from tests.ingestion.tables import shared_data
 from tests.scoring.test_stream import assert_same, rows_of

@@ -10,7 +10,7 @@ from rareevent.errors import DataError, TrainingError
 from rareevent.forecast.encoder import own_channels
 from rareevent.forecast.forecaster import negative_log_likelihood
 from rareevent.training.forecast import fit_forecaster, fit_surprise, forecast_rows
-from rareevent.windowing.encode import fit_encoder
+from rareevent.windowing.fit_encode import fit_encoder
 from tests.frames import make_frame
 
 SETTINGS = SurpriseStage(units=(6, 4), lookback=6, window=3, steps=40)

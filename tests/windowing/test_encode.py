@@ -11,7 +11,8 @@ from rareevent.config import ChannelsStage
 from rareevent.errors import DataError
 from rareevent.windowing import encode
 from rareevent.windowing.drift import choose_channels
-from rareevent.windowing.encode import RowEncoder, fit_encoder
+from rareevent.windowing.encode import RowEncoder
+from rareevent.windowing.fit_encode import fit_encoder
 from tests.frames import make_frame
 
 EVERYTHING = ChannelsStage(

@@ -40,7 +40,7 @@ from rareevent.simulate import simulate
 from rareevent.training.fit import fit_lstm
 from rareevent.training.forecast import ForecastRows, fit_forecaster, forecast_rows
 from rareevent.training.start import find_start
-from rareevent.windowing.encode import fit_encoder
+from rareevent.windowing.fit_encode import fit_encoder
 from rareevent.windowing.split import EventPart, clock_edges, split_by_clock
 from rareevent.windowing.temporalize import Windows
 from tests.benchmarks.quality.sets import REPOSITORY, data_file

@@ -20,7 +20,8 @@ from rareevent.ingestion.rows import Rows, merge_duplicates, order_rows
 from rareevent.ingestion.segments import cut_segments
 from rareevent.ingestion.settle import settle_columns
 from rareevent.ingestion.table import RawTable
-from rareevent.ingestion.times import Place, Times, read_times, refuse_other_kind
+from rareevent.ingestion.time_numbers import Place
+from rareevent.ingestion.times import Times, read_times, refuse_other_kind
 from rareevent.ingestion.timezones import localise
 
 

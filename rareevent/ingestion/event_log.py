@@ -17,7 +17,8 @@ from rareevent.ingestion.quality import Findings
 from rareevent.ingestion.readers import read_batches, read_names
 from rareevent.ingestion.roles import absent
 from rareevent.ingestion.sql import source_files
-from rareevent.ingestion.times import KIND_WORDS, Place, read_times, read_times_like
+from rareevent.ingestion.time_numbers import Place
+from rareevent.ingestion.times import KIND_WORDS, read_times, read_times_like
 from rareevent.ingestion.timezones import localise
 
 _SEPARATORS = (",", ";", "\t", "|")

@@ -11,7 +11,8 @@ from rareevent.config import Ingest
 from rareevent.errors import ConfigError, DataError
 from rareevent.ingestion.frame import Bool, Clock, Int32, Int64
 from rareevent.ingestion.quality import Findings
-from rareevent.ingestion.times import KIND_WORDS, Place, read_times_like
+from rareevent.ingestion.time_numbers import Place
+from rareevent.ingestion.times import KIND_WORDS, read_times_like
 from rareevent.ingestion.timezones import localise
 
 # (asset code or None for all assets, first tick, last tick), both ticks included.

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from rareevent.config import Ingest
 from rareevent.ingestion.frame import Clock, Int64
-from rareevent.ingestion.times import EPOCHS
+from rareevent.ingestion.time_numbers import EPOCHS
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # A format that begins with the year may be meant by a text that is ISO 8601 as well, and is not

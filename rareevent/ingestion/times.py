@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from rareevent.errors import DataError
 from rareevent.ingestion.arrow_casts import cast_or_none
-from rareevent.ingestion.frame import ISO, Bool, Float64, Int64
+from rareevent.ingestion.frame import ISO, Bool, Int64
 from rareevent.ingestion.time_formats import (
     Reading,
     has_offset,
@@ -20,38 +20,18 @@ from rareevent.ingestion.time_formats import (
     read_format,
     read_iso,
 )
+from rareevent.ingestion.time_numbers import (
+    EPOCHS,
+    Place,
+    micros_of,
+    refuse_far,
+    scaled_epochs,
+    suspicions,
+    whole_ages,
+)
 
-EPOCHS = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
 _EXAMPLES = 3
 KIND_WORDS = {"datetime": "points in time", "age": "whole numbers (an age)"}
-# Whole numbers that more likely are dates, 19000101 to 21001231, or seconds of an epoch since 2001.
-_DATE_LIKE = (19_000_101, 21_001_231)
-_EPOCH_LIKE = 1_000_000_000
-# The years 1 to 9999, which every reader of an output knows.
-_FIRST_US, _LAST_US = -62_135_596_800_000_000, 253_402_300_799_999_999
-_UNIT_US = {
-    **{"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3},
-    **{"date32[day]": 86400e6, "date64[ms]": 1e3},
-}
-_OLDEST = 2**60
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a column's values stand, for errors.
-
-    Attributes
-    ----------
-    column : its name
-    row : from the index of a value to words such as "data.csv, row 17"
-    key : the configuration key of its format
-    fixed : the format is a trained model's, so that giving another takes training anew
-    """
-
-    column: str
-    row: Callable[[int], str]
-    key: str = "ingest.time_format"
-    fixed: bool = False
 
 
 @dataclass(frozen=True)
@@ -173,114 +153,18 @@ def _from_timestamps(column: pa.Array, place: Place) -> Times:
     if pa.types.is_time(column.type) or pa.types.is_duration(column.type):
         raise _no_time(column, place)
     zone = getattr(column.type, "tz", None)
-    _refuse_far(_micros(column), place)
+    refuse_far(micros_of(column), place)
     micros = pc.cast(column, pa.timestamp("us", zone), safe=False)
     return Times("datetime", pc.cast(micros, pa.int64()).to_numpy(), local=zone is None)
 
 
-def _micros(column: pa.Array) -> Float64:
-    """Timestamps or dates as microseconds since 1970, far ones too, float64 [n]; NaN for null."""
-    unit = _UNIT_US[getattr(column.type, "unit", str(column.type))]
-    raw = column.view(f"i{column.type.bit_width // 8}").cast(pa.int64())
-    count: Float64 = pc.cast(raw, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-    return count * unit
-
-
-def in_calendar(column: pa.Array, time_format: str | None) -> Bool:
-    """Which values of a column of timestamps, dates or numbers can be a time, bool [n].
-
-    Points in time lie in the years 1 to 9999; an age is a whole number below 2^60.
-    """
-    if pa.types.is_temporal(column.type):
-        if pa.types.is_time(column.type) or pa.types.is_duration(column.type):
-            valid: Bool = pc.is_valid(column).to_numpy(zero_copy_only=False)
-            return valid
-        return _within_years(_micros(column))
-    values: Float64 = pc.cast(column, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-    if time_format in EPOCHS:
-        return _within_years(values * EPOCHS[time_format])
-    # A comparison with NaN is false, so what is missing is no time either.
-    whole: Bool = np.floor(values) == values
-    return whole & (np.abs(values) <= _OLDEST)
-
-
-def _within_years(micros: Float64) -> Bool:
-    return (micros >= _FIRST_US) & (micros <= _LAST_US)
-
-
 def _from_numbers(column: pa.Array, time_format: str | None, place: Place) -> Times:
     if time_format in EPOCHS:
-        return Times("datetime", _scaled(column, EPOCHS[time_format], place))
+        return Times("datetime", scaled_epochs(column, EPOCHS[time_format], place))
     if time_format is not None:
-        return _from_text(pc.cast(_whole(column, place), pa.string()), time_format, place)
-    ticks = pc.cast(_whole(column, place), pa.int64()).to_numpy(zero_copy_only=False)
-    return Times("age", ticks, notes=_suspicions(ticks, place))
-
-
-def _refuse_far(micros: Float64, place: Place) -> None:
-    """Refuse points in time that no calendar has; micros float64 [n], NaN passes."""
-    far = np.flatnonzero((micros < _FIRST_US) | (micros > _LAST_US))
-    if len(far):
-        raise DataError(
-            f"{place.row(int(far[0]))}: column {place.column!r}: {len(far)} of {len(micros)} values"
-            f" lie outside the years 1 to 9999; mend them, or check {place.key}"
-        )
-
-
-def _scaled(column: pa.Array, factor: int, place: Place) -> Int64:
-    seconds = pc.cast(column, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-    _refuse_far(seconds * factor, place)
-    if pa.types.is_integer(column.type):
-        ticks: Int64 = pc.cast(column, pa.int64()).to_numpy() * factor
-        return ticks
-    broken = np.flatnonzero(np.isnan(seconds))
-    if len(broken):
-        raise DataError(
-            f"{place.row(int(broken[0]))}: column {place.column!r}: {len(broken)} of {len(seconds)}"
-            " rows have no time; remove them or complete them"
-        )
-    # Whole and broken part apart: a product of a large float would lose microseconds.
-    whole = np.floor(seconds)
-    rest = np.rint((seconds - whole) * factor).astype(np.int64)
-    rounded: Int64 = whole.astype(np.int64) * factor + rest
-    return rounded
-
-
-def _whole(column: pa.Array, place: Place) -> pa.Array:
-    values = pc.cast(column, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-    old = np.flatnonzero(np.isfinite(values) & (np.abs(values) > _OLDEST))
-    if len(old):
-        raise DataError(
-            f"{place.row(int(old[0]))}: column {place.column!r}: an age must lie below 2^60;"
-            f" received {values[old[0]]:.0f}; mend it, or see {place.key}"
-        )
-    if pa.types.is_integer(column.type):
-        return column
-    broken = np.flatnonzero(~(np.isfinite(values) & (np.floor(values) == values)))
-    if len(broken):
-        raise DataError(
-            f"{place.row(int(broken[0]))}: column {place.column!r}: {len(broken)} of {len(values)}"
-            f" values are no whole numbers, such as {values[broken[0]]}; an age counts whole"
-            f" steps; for seconds since 1970 set {place.key}: epoch_s"
-        )
-    return pa.array(values.astype(np.int64))
-
-
-def _suspicions(ticks: Int64, place: Place) -> tuple[str, ...]:
-    if not len(ticks):
-        return ()
-    low, high = ticks.min(), ticks.max()
-    if _DATE_LIKE[0] <= low and high <= _DATE_LIKE[1]:
-        return (
-            f"column {place.column!r} is read as an integer age; if its values are dates such as"
-            f" {low}, set {place.key}: '%Y%m%d'",
-        )
-    if low >= _EPOCH_LIKE:
-        return (
-            f"column {place.column!r} is read as an integer age; if its values are times since"
-            f" 1970, such as {low}, set {place.key}: epoch_s or epoch_ms",
-        )
-    return ()
+        return _from_text(pc.cast(whole_ages(column, place), pa.string()), time_format, place)
+    ticks = pc.cast(whole_ages(column, place), pa.int64()).to_numpy(zero_copy_only=False)
+    return Times("age", ticks, notes=suspicions(ticks, place))
 
 
 def _from_text(text: pa.Array, time_format: str | None, place: Place) -> Times:
@@ -296,7 +180,7 @@ def _from_text(text: pa.Array, time_format: str | None, place: Place) -> Times:
                 f" but {place.key} is {time_format}"
             )
     reading = _infer(text, place) if time_format is None else _given(text, time_format, place)
-    _refuse_far(reading.ticks.astype(np.float64), place)
+    refuse_far(reading.ticks.astype(np.float64), place)
     notes: tuple[str, ...] = ()
     if time_format not in (None, reading.format):
         notes = (f"column {place.column!r} is ISO 8601 and was not read with {time_format!r}",)

@@ -14,15 +14,8 @@ from rareevent.errors import DataError
 from rareevent.ingestion.clocks import gap_ticks
 from rareevent.ingestion.frame import Bool, Clock, Int32, Int64
 from rareevent.ingestion.time_formats import infer_formats, read_format, read_iso
-from rareevent.ingestion.times import (
-    EPOCHS,
-    Place,
-    Times,
-    in_calendar,
-    read_times,
-    refuse_other_kind,
-    refuse_several,
-)
+from rareevent.ingestion.time_numbers import EPOCHS, Place, in_calendar
+from rareevent.ingestion.times import Times, read_times, refuse_other_kind, refuse_several
 from rareevent.ingestion.timezones import read_local
 
 TWICE = "occurs twice as the clock goes back"

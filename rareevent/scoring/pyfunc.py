@@ -15,7 +15,8 @@ from rareevent.ingestion import frame_from_table
 from rareevent.ingestion.frame import Int64, SensorFrame
 from rareevent.ingestion.roles import roles_for_scoring
 from rareevent.ingestion.table import read_frame
-from rareevent.ingestion.times import Place, read_times
+from rareevent.ingestion.time_numbers import Place
+from rareevent.ingestion.times import read_times
 from rareevent.ingestion.timezones import localise
 from rareevent.scoring.engine import score_frame
 from rareevent.scoring.inputs import check_columns

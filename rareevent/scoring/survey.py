@@ -20,7 +20,7 @@ from rareevent.ingestion.frame import Bool, Clock, Int32, Int64
 from rareevent.ingestion.readers import read_batches
 from rareevent.ingestion.roles import Roles
 from rareevent.ingestion.table import ONLY_ASSET
-from rareevent.ingestion.times import in_calendar
+from rareevent.ingestion.time_numbers import in_calendar
 from rareevent.scoring.moments import read_moments
 
 

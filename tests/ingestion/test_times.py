@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from rareevent.errors import ConfigError, DataError
 from rareevent.ingestion.time_formats import read_format
-from rareevent.ingestion.times import Place, read_times
+from rareevent.ingestion.time_numbers import Place
+from rareevent.ingestion.times import read_times
 from rareevent.ingestion.timezones import localise, read_local
 
 PLACE = Place("when", lambda row: f"f.csv, row {row + 1}")

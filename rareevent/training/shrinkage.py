@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from rareevent.errors import TrainingError
 from rareevent.ingestion.frame import Bool, Float32, Float64, Int8
 from rareevent.windowing.screen import events_among
 from rareevent.windowing.temporalize import Windows
@@ -61,11 +62,24 @@ def fit_logistic(rows: Float32, positive: Bool, weight: Float64, c: float) -> tu
     Returns
     -------
     weights float64 [channels], bias
+
+    Raises
+    ------
+    TrainingError
+        When no finite weights are found.
     """
     from sklearn.linear_model import LogisticRegression
 
     newton = rows.shape[1] <= _MOST_CHANNELS_BY_NEWTON
     solver = "newton-cholesky" if newton else "lbfgs"
     regression = LogisticRegression(C=c, solver=solver, max_iter=1_000)
-    regression.fit(rows, positive, sample_weight=weight)
+    # Seen once: a product of finite numbers, with a finite result, that the
+    # processor marks as invalid. Weights that are not finite are told below.
+    with np.errstate(invalid="ignore"):
+        regression.fit(rows, positive, sample_weight=weight)
+    if not np.isfinite(regression.coef_).all():
+        raise TrainingError(
+            "the logistic regression found no finite weights; look for channels of extreme size"
+            " with `rareevent check`"
+        )
     return regression.coef_[0].astype(np.float64), float(regression.intercept_[0])

@@ -108,7 +108,9 @@ def uncaught_table(judged: Judged, times: Times) -> Table | None:
 def _silenced_by(event: EventMark, judged: Judged, times: Times) -> str:
     """Why the threshold was reached in time, and no alarm raised."""
     before = [a.time for a in judged.alarms if a.asset == event.asset and a.time < event.time]
-    which = f"the alarm at {times.at(max(before))}" if before else "an alarm before it"
+    # Where not all alarms are listed, the one that did it may be missing.
+    known = bool(before) and not judged.unlisted
+    which = f"the alarm at {times.at(max(before))}" if known else "an alarm before it"
     return f"the threshold was reached in time, but {which} kept it silent (alarm.silence)"
 
 

@@ -52,7 +52,7 @@ def test_a_model_cannot_be_told_from_itself():
     assert found.differences["roc_auc"].interval == (0.0, 0.0)
 
 
-def test_models_that_catch_the_very_same_events_may_still_differ_in_others(monkeypatch):
+def test_models_that_catch_the_very_same_events_may_still_differ_in_others():
     good, _, log, counted, clock = models()
 
     recall = difference_of(good, good, log, counted, clock).differences["event_recall"]
